@@ -1,0 +1,82 @@
+"""Budget: what may be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import BudgetError
+from .problem import DataSource, nbytes
+
+__all__ = ["Budget"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Items per class (ipc), a ratio of the training rows, or bytes: exactly one. On an unlabelled problem ipc is rows.
+
+    `ratio_of` says what a ratio is of: the `labelled` training rows, or `all` rows of the data (graph papers use both).
+    """
+
+    ipc: int | None = None
+    ratio: float | None = None
+    bytes: int | None = None
+    ratio_of: Literal["labelled", "all"] = "labelled"
+
+    def __post_init__(self) -> None:
+        given = {k: v for k in ("ipc", "ratio", "bytes") if (v := getattr(self, k)) is not None}
+        if len(given) != 1:
+            what = " and ".join(given) or "none of them"
+            raise BudgetError(f"a budget is one of ipc, ratio and bytes; got {what}: give exactly one, such as ipc=10")
+        ((name, value),) = given.items()
+        if value <= 0 or (name == "ratio" and value > 1):
+            raise BudgetError(f"{name} must be {'in (0, 1]' if name == 'ratio' else 'at least 1'}, got {value}")
+
+    def describe(self) -> dict[str, int | float | str]:
+        """The budget as it was given."""
+        if self.ratio is not None:
+            return {"ratio": self.ratio, "ratio_of": self.ratio_of}
+        return {"ipc": self.ipc} if self.ipc is not None else {"bytes": self.bytes or 0}
+
+    def counts(self, data: DataSource) -> Mapping[int, int]:
+        """Rows of each group: equal for ipc, in proportion for a ratio or bytes, at least one each."""
+        sizes = {g: len(data.ids(g)) for g in data.groups}
+        if self.ipc is not None:
+            counts = dict.fromkeys(sizes, self.ipc)
+        else:
+            total = sum(sizes.values())
+            if self.ratio is not None:
+                whole = (
+                    total
+                    if self.ratio_of == "labelled"
+                    else sum(len(data.ids(split=s)) for s in ("train", "val", "test"))
+                )
+                rows = round(self.ratio * whole)
+            else:
+                row = nbytes(data.take(data.ids()[:1]))
+                rows = (self.bytes or 0) // row
+                if rows < len(sizes):
+                    raise BudgetError(
+                        f"{self.bytes} bytes hold {rows} rows of {row} bytes; {len(sizes)} groups need one each"
+                    )
+            counts = _proportional(max(rows, len(sizes)), sizes)
+        for g, n in counts.items():
+            if n > sizes[g]:
+                raise BudgetError(
+                    f"group {g} has {sizes[g]} training rows and the budget asks for {n}: "
+                    f"the largest ipc that every group can fill is {min(sizes.values())}"
+                )
+        return counts
+
+
+def _proportional(rows: int, sizes: Mapping[int, int]) -> dict[int, int]:
+    """`rows` >= one a group, in all: each group's share or the whole number beside it, but at least one row."""
+    total = sum(sizes.values())
+    shares = {g: rows * n / total for g, n in sizes.items()}
+    counts = {g: max(int(share), 1) for g, share in shares.items()}
+    while (missing := rows - sum(counts.values())) > 0:
+        counts[max(counts, key=lambda g: shares[g] - counts[g])] += 1
+    for _ in range(-missing):
+        counts[max((g for g in counts if counts[g] > 1), key=lambda g: counts[g] - shares[g])] -= 1
+    return counts

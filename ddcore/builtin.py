@@ -1,0 +1,51 @@
+"""What the core itself provides, through the same hook as every plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .plugins import Entry, hookimpl
+
+ddcore_api = 1
+
+
+@hookimpl
+def ddcore_entries() -> Iterator[Entry]:
+    """Methods, objectives, parametrizations, protocols and exporters that serve every modality."""
+    yield Entry("method", "dm", "ddcore.methods.dm:DM", "Distribution matching: class means in random networks.")
+    yield Entry("method", "dc", "ddcore.methods.dc:DC", "Gradient matching along the training of networks.")
+    yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
+    yield Entry(
+        "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
+    )
+    yield Entry(
+        "method", "herding", "ddcore.methods.coresets:HERDING", "Real rows whose feature mean follows the class mean."
+    )
+    yield Entry(
+        "method", "k-center", "ddcore.methods.coresets:K_CENTER", "Real rows that cover each class in feature space."
+    )
+    yield Entry(
+        "method", "k-means", "ddcore.methods.coresets:K_MEANS", "Real rows nearest to each class's k-means centres."
+    )
+    yield Entry(
+        "objective",
+        "gradient",
+        "ddcore.objectives.gradient:GradientMatching",
+        "Match gradients of real and synthetic batches.",
+    )
+    yield Entry(
+        "objective", "distribution", "ddcore.objectives.distribution:DistributionMatching", "Match feature means."
+    )
+    yield Entry("parametrization", "rows", "ddcore.rows:RowSynthetic", "Free rows with labels of any kind.")
+    yield Entry("parametrization", "selected", "ddcore.parametrizations.base:Selected", "Real rows, held by id.")
+    yield Entry("recipe", "matching@1", "ddcore.recipes:MATCHING", "SGD, 300 epochs, no augmentation (DC, DM, MTT).")
+    yield Entry(
+        "recipe",
+        "matching-augmented@1",
+        "ddcore.recipes:MATCHING_AUGMENTED",
+        "The same, augmented, 1,000 epochs (DSA).",
+    )
+    yield Entry(
+        "exporter", "pt", "ddcore.exporters:to_pt", "One .pt file of tensors, read by torch.load(weights_only=True)."
+    )
+    yield Entry("exporter", "hf", "ddcore.exporters:to_hf", "A Hugging Face data set on disk (needs ddcore[hf]).")

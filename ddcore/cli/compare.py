@@ -1,0 +1,96 @@
+"""`ddcore compare`: a sweep file in, one table out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .group import debug_option
+from .listing import json_option, print_json
+from .progress import Progress
+from .request import device_option, read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
+
+__all__ = ["compare"]
+
+
+EXAMPLES = """\b
+Example: sweep.toml holds
+  problems = ["image/digits"]
+  methods = ["dm", "dc"]
+  ipc = [1, 10]
+  distillations = 3      # independent runs of each cell (1)
+  seeds = 5              # networks each is scored with (5)
+  # also: ratio, preset, steps, protocol, models
+  [options.dm]           # options by method, or by problem
+  lr = 0.5
+and
+  ddcore compare sweep.toml --out table --jobs 2
+"""
+
+
+@click.command(short_help="Runs a sweep of problems and methods into a table.", epilog=EXAMPLES)
+@click.argument("sweep", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Cells at a time.")
+@device_option
+@json_option
+@debug_option
+def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> None:
+    """Runs every problem, method and budget of a SWEEP file and prints one table.
+
+    Each cell is written when it is finished; the same command goes on where it was stopped. The rows are in
+    DIR/results.json and DIR/results.md. The random baseline is always among the methods.
+    """
+    wanted = read_toml(sweep)
+    from ..comparison import compare as run
+
+    try:
+        with Progress(f"comparing {sweep}") as progress:
+            rows = run(wanted, out, jobs=jobs, device=device, progress=progress.count)
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. Finished cells are kept in {out}: the same command goes on.", err=True)
+        raise click.exceptions.Exit(130) from None
+    if as_json:
+        print_json(rows)
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_table([row for row in rows if "error" not in row]))
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{row['problem']}, {row['method']}, {_budget(row)}: {row['error']}", err=True)
+    click.echo(f"Rows are in {out / 'results.json'} and {out / 'results.md'}.")
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line per row; what is the same in all of them is said once, above."""
+    from rich.table import Table
+
+    names = [{k: str(row[k]) for k in ("problem", "model", "metric", "protocol")} for row in rows]
+    differ = [k for k in names[0] if len({n[k] for n in names}) > 1] if names else []
+    table = Table(
+        title=", ".join(v for k, v in names[0].items() if k not in differ) if names else None,
+        caption="mean ± standard error of the mean",
+    )
+    for heading in ("method", "budget", *differ):
+        table.add_column(heading, overflow="fold")
+    for heading in ("mean", "distilled in"):
+        table.add_column(heading, justify="right")
+    for row, name in zip(rows, names, strict=True):
+        error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+        line = (row["method"], _budget(row), *(name[k] for k in differ), f"{row['mean']:.4f}{error}", seconds)
+        table.add_row(*line)
+    return table
+
+
+def _budget(row: Mapping[str, Any]) -> str:
+    return next(f"{name} {row[name]}" for name in ("ipc", "ratio", "bytes") if name in row)

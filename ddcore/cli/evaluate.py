@@ -1,0 +1,87 @@
+"""`ddcore evaluate`: fresh networks on a distilled set, beside random real rows and all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .group import debug_option
+from .listing import json_option, print_json
+from .problem_of import data_option, problem_of
+from .progress import Progress
+from .request import device_option
+
+__all__ = ["evaluate"]
+
+
+EXAMPLES = """\b
+Examples:
+  ddcore evaluate digits-dm-10
+  ddcore evaluate digits-dm-10 --model convnet --model mlp --seeds 10 --json
+"""
+
+
+@click.command(short_help="Scores a distilled set by fresh networks.", epilog=EXAMPLES)
+@click.argument("folder", metavar="DIR")
+@data_option
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Network; may be repeated. [default: first]")
+@click.option("--seeds", default=5, show_default=True, metavar="N", help="Networks of each model.")
+@click.option("--protocol", metavar="NAME", help="How they are trained: matching@1 ... [default: the problem's]")
+@click.option("--ceiling", is_flag=True, help="Train on all rows too, however long that takes; it is cached.")
+@device_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that share the networks.",
+)
+@json_option
+@debug_option
+def evaluate(
+    folder: str,
+    data: str | None,
+    models: tuple[str, ...],
+    seeds: int,
+    protocol: str | None,
+    ceiling: bool,
+    device: str,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Trains fresh networks on the set in DIR and scores them on the test split.
+
+    Beside each score stand random real rows of the same number under the same protocol and, where it is known, the
+    score of training on all rows. The report is written to DIR/scores.json.
+    """
+    from ..artifact import open as open_artifact
+    from ..evaluation import evaluate as run
+    from ..storage import write_text
+
+    artifact = open_artifact(folder)
+    with Progress(f"evaluating {folder}") as progress:
+        report = run(
+            artifact,
+            problem_of(artifact, data),
+            models=models,
+            seeds=seeds,
+            protocol=protocol,
+            ceiling=ceiling,
+            device=device,
+            jobs=jobs,
+            progress=progress.count,
+        )
+    found = report.to_json()
+    if as_json:
+        print_json(found)
+    else:
+        from rich.console import Console
+
+        console = Console()
+        console.print(report.table())
+        for note in (*report.notes, *([report.ceiling_hint] if report.ceiling_hint else [])):
+            console.print(note, highlight=False)
+    write_text(Path(folder) / "scores.json", json.dumps(found, indent=1) + "\n")

@@ -1,0 +1,277 @@
+"""Comparison: problems x methods x budgets x distillations x networks, from one file. Every results table is made by it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import statistics
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from pydantic import Field
+
+from .budget import Budget
+from .devices import resolve_device
+from .distillation import distill, plan
+from .errors import BudgetError, DataError, Diverged, NotSupported, OptionError
+from .evaluation import protocol as find_protocol
+from .evaluation import score, train
+from .options import Options, resolve
+from .plugins import load
+from .problem import Problem
+from .seeds import stream
+from .storage import write_text
+
+__all__ = ["Sweep", "compare"]
+
+Row = dict[str, Any]
+
+
+class Sweep(Options):
+    """What a sweep file says."""
+
+    problems: list[str] = Field(min_length=1, description="problems by name")
+    methods: list[str] = Field(min_length=1, description="methods by name; `random` is added where it is missing")
+    ipc: list[int] | int | None = Field(None, description="rows per class, one or several")
+    ratio: list[float] | float | None = Field(None, description="parts of the training rows, instead of ipc")
+    distillations: int = Field(1, ge=1, description="independent distillations of each cell")
+    seeds: int = Field(5, ge=1, description="networks that each distilled set is scored with")
+    preset: str = Field("quick", description="the methods' preset: quick or paper")
+    steps: int | None = Field(None, ge=1, description="updates, where a method has them")
+    protocol: str | None = Field(None, description="evaluation recipe; the problem's own by default")
+    models: list[str] = Field(default_factory=list, description="networks of the zoo; the problem's first by default")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="a table by name: of a method its options (`method = NAME` for a variant), of a problem its options",
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One distillation and its networks."""
+
+    problem: str
+    problem_options: str  # JSON
+    name: str  # of the method or its variant
+    method: str
+    options: str  # JSON: resolved
+    budget: str  # JSON
+    preset: str
+    distillation: int
+    seeds: int
+    protocol: str
+    models: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Equal work has an equal key, whatever name it goes by."""
+        work = {k: v for k, v in vars(self).items() if k not in ("name", "preset")}
+        return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
+
+    def folder(self, out: Path) -> Path:
+        """Where its artifact and scores stand."""
+        budget = "-".join(str(v) for v in json.loads(self.budget).values())
+        return (
+            out
+            / "cells"
+            / self.problem.replace("/", "-")
+            / self.method.replace("/", "-")
+            / f"{budget}-{self.distillation}-{self.key}"
+        )
+
+
+def compare(
+    sweep: str | Path | Mapping[str, Any],
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Row]:
+    """Runs the sweep and returns a row for each problem, method, budget, model and metric: mean and std over all networks of
+    all distillations, and `stderr`, the standard error of the mean, which covers distillations where there are several.
+
+    Cells are written to OUT at once and atomically; a rerun skips those that are finished and computes equal ones once.
+    Cells that a method refuses, or that fail with an error of their own, are rows with `error` and no mean. The rows are
+    in OUT/results.json and, as a table, in OUT/results.md.
+    """
+    out = Path(out)
+    file = tomllib.loads(Path(sweep).read_text()) if isinstance(sweep, str | Path) else dict(sweep)
+    wanted = resolve(Sweep, file, "sweep file")
+    assert isinstance(wanted, Sweep)
+    cells, refused = _cells(wanted)
+    out.mkdir(parents=True, exist_ok=True)
+    unique = list({cell.key: cell for cell in cells}.values())
+    todo = [cell for cell in unique if not (cell.folder(out) / "scores.json").is_file()]
+    if jobs == 1:
+        finished: Iterable[Path] = (_perform(cell, out, device) for cell in todo)
+    else:
+        tasks = (delayed(_perform)(cell, out, device) for cell in todo)
+        finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
+    for done, _ in enumerate(finished, start=len(unique) - len(todo) + 1):
+        if progress is not None:
+            progress("cells", done, len(unique))
+    rows = [*_rows(cells, out), *refused]
+    write_text(out / "results.json", json.dumps(rows, indent=1))
+    write_text(out / "results.md", _markdown(rows, wanted))
+    return rows
+
+
+def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
+    if (sweep.ipc is None) == (sweep.ratio is None):
+        raise OptionError("a sweep file needs either `ipc` or `ratio`, a number or a list")
+    listed: Sequence[int | float] = _listed(sweep.ipc if sweep.ratio is None else sweep.ratio)
+    methods = sweep.methods if "random" in sweep.methods else [*sweep.methods, "random"]
+    if unused := set(sweep.options) - {*methods, *sweep.problems}:
+        raise OptionError(
+            f"options for {', '.join(sorted(unused))}, which are neither among the methods nor the problems"
+        )
+    cells: list[Cell] = []
+    refused: list[Row] = []
+    for name in sweep.problems:
+        settings = sweep.options.get(name, {})
+        problem = _problem(name, json.dumps(settings, sort_keys=True))
+        recipe = problem.recipe.name if sweep.protocol is None else find_protocol(sweep.protocol).name
+        models = tuple(sweep.models) or (next(iter(problem.models)),)
+        for label in methods:
+            given = dict(sweep.options.get(label, {}))
+            method = given.pop("method", label)
+            for amount in listed:
+                budget = Budget(ipc=int(amount)) if sweep.ratio is None else Budget(ratio=float(amount))
+                try:
+                    options = _resolved(problem, method, budget, sweep, given)
+                except (NotSupported, BudgetError) as error:
+                    refused.append({"problem": name, "method": label, **budget.describe(), "error": str(error)})
+                    continue
+                cells += [
+                    Cell(
+                        problem=name,
+                        problem_options=json.dumps(settings, sort_keys=True),
+                        name=label,
+                        method=method,
+                        options=json.dumps(options, sort_keys=True),
+                        budget=json.dumps(budget.describe()),
+                        preset=sweep.preset,
+                        distillation=d,
+                        seeds=sweep.seeds,
+                        protocol=recipe,
+                        models=models,
+                    )
+                    for d in range(sweep.distillations)
+                ]
+    return cells, refused
+
+
+def _resolved(
+    problem: Problem[Any], method: str, budget: Budget, sweep: Sweep, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    if sweep.steps is not None and "steps" not in given:
+        with contextlib.suppress(OptionError):  # a coreset has no steps
+            _, record = plan(problem, method, budget, sweep.preset, {**given, "steps": sweep.steps})
+            return dict(record["options"])
+    _, record = plan(problem, method, budget, sweep.preset, given)
+    return dict(record["options"])
+
+
+@cache
+def _problem(name: str, settings: str) -> Problem[Any]:
+    given = json.loads(settings)
+    return load(name, given.pop("data", None), **given)
+
+
+def _perform(cell: Cell, out: Path, device: str) -> Path:
+    folder = cell.folder(out)
+    problem = _problem(cell.problem, cell.problem_options)
+    recipe = problem.recipe if cell.protocol == problem.recipe.name else find_protocol(cell.protocol)
+    budget = json.loads(cell.budget)
+    result: dict[str, Any]
+    try:
+        artifact = distill(
+            problem,
+            cell.method,
+            ipc=budget.get("ipc"),
+            ratio=budget.get("ratio"),
+            preset=cell.preset,
+            options=json.loads(cell.options),
+            seed=cell.distillation,
+            device=device,
+            out=folder,
+            resume=True,
+        )
+        problem = problem.to(resolve_device(device))
+        synthetic = artifact.synthetic(problem)
+        networks = [stream(cell.distillation, "network", s).getrandbits(31) for s in range(cell.seeds)]
+        scores = {m: [score(problem, train(problem, synthetic, recipe, s, m)) for s in networks] for m in cell.models}
+        cost = folder / "cost.json"
+        result = {"scores": scores, "cost": json.loads(cost.read_text()) if cost.is_file() else {}}
+    except (NotSupported, DataError, Diverged) as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        result = {"error": str(error)}
+    write_text(folder / "scores.json", json.dumps(result, indent=1))
+    return folder
+
+
+def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.problem, cell.name, cell.budget), []).append(cell)
+    rows: list[Row] = []
+    for (problem, method, budget), group in groups.items():
+        found = [json.loads((cell.folder(out) / "scores.json").read_text()) for cell in group]
+        head = {"problem": problem, "method": method, **json.loads(budget)}
+        if errors := [f["error"] for f in found if "error" in f]:
+            rows.append({**head, "error": errors[0]})
+            continue
+        seconds = [f["cost"]["seconds"] for f in found if "seconds" in f["cost"]]
+        for model in group[0].models:
+            for metric in found[0]["scores"][model][0]:
+                draws = [[net[metric] for net in f["scores"][model]] for f in found]  # distillations x networks
+                values = [v for draw in draws for v in draw]
+                means = [statistics.fmean(draw) for draw in draws] if len(draws) > 1 else draws[0]
+                rows.append(
+                    {
+                        **head,
+                        "metric": metric,
+                        "mean": statistics.fmean(values),
+                        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
+                        "stderr": statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None,
+                        "seeds": group[0].seeds,
+                        "distillations": len(draws),
+                        "model": model,
+                        "protocol": group[0].protocol,
+                        "preset": group[0].preset,
+                        "seconds": statistics.fmean(seconds) if seconds else None,
+                    }
+                )
+    return rows
+
+
+def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
+    lines = [
+        f"{sweep.distillations} x {sweep.seeds} (distillations x networks), preset {sweep.preset}; ± is the standard error.",
+        "",
+        "| problem | method | budget | model | metric | mean | seconds | protocol |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        budget = f"ipc {row['ipc']}" if "ipc" in row else f"ratio {row['ratio']}"
+        if "error" in row:
+            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | {row['error']} | | |")
+            continue
+        error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        lines.append(
+            f"| {row['problem']} | {row['method']} | {budget} | {row['model']} | {row['metric']} | {row['mean']:.4f}{error} "
+            f"| {seconds} | {row['protocol']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]

@@ -1,0 +1,257 @@
+"""Evaluation: fresh networks, one protocol, whole-split scores, random real rows and all real rows beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from joblib import Parallel, delayed
+from torch import nn
+
+from .cache import cache_folder
+from .devices import resolve_device
+from .errors import DataError, OptionError, UnknownName, choices
+from .inner import fit, optimiser
+from .parametrizations.base import Selected, Synthetic
+from .plugins import installed
+from .problem import Problem
+from .recipes import Recipe
+from .report import Report, Score
+from .seeds import stream, torch_seeded
+from .storage import write_text
+
+if TYPE_CHECKING:
+    from .artifact import Artifact
+
+__all__ = ["evaluate", "protocol", "score", "train"]
+B = TypeVar("B")
+Values = Mapping[str, float]
+
+CEILING_SECONDS = 60.0
+"""Ceilings that are estimated to cost more are computed only when asked for."""
+
+
+def evaluate(
+    distilled: Artifact | Synthetic[Any],
+    problem: Problem[Any] | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    seeds: int = 5,
+    protocol: str | Recipe | None = None,
+    ceiling: bool = False,
+    split: str = "test",
+    device: str = "auto",
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Trains `seeds` fresh networks of each model on the set and scores them on a whole split, at the last epoch.
+
+    Beside each score stand random real rows of the same counts (another draw for each network) and, where it is cached,
+    cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the problem's
+    own unless another is named. `jobs` processes share the networks. Raises UnknownName for models and protocols.
+    """
+    from .artifact import Artifact
+
+    method, notes = "set", []
+    if isinstance(distilled, Artifact):
+        method = distilled.manifest["method"]["name"] or method
+        if problem is None:
+            raise OptionError(
+                "evaluate(artifact, problem) needs the problem: ddcore.load(artifact.manifest['problem']['name'])"
+            )
+        if distilled.manifest["problem"]["fingerprint"] != problem.fingerprint():
+            notes.append(
+                f"Note: distilled from other data or preprocessing than this {problem.name}: the fingerprints differ."
+            )
+    elif problem is None:
+        raise OptionError("evaluate(set, problem) needs the problem that the set is for")
+    problem = problem.to(resolve_device(device))
+    if seeds < 1:
+        raise OptionError(f"seeds must be at least 1, got {seeds}")
+    names = list(models or [next(iter(problem.models))])
+    for name in names:
+        if name not in problem.models:
+            raise UnknownName(f"no model {name!r} in {problem.name}.{choices(name, problem.models)}")
+    if not problem.data.ids(split=split):
+        there = [name for name in ("test", "val", "train") if problem.data.ids(split=name)]
+        raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
+    recipe = _recipe(protocol, problem)
+    synthetic = distilled.synthetic(problem) if isinstance(distilled, Artifact) else distilled.to(problem.device)
+
+    began = time.perf_counter()
+    random_rows = [Selected.random(problem.data, synthetic.counts, stream(s, "random")) for s in range(seeds)]
+    work = [(m, s, kind) for m in names for s in range(seeds) for kind in ("scores", "baselines")]
+    tasks = [(problem, synthetic if kind == "scores" else random_rows[s], recipe, s, m, split) for m, s, kind in work]
+    found = dict(zip(work, _all(tasks, jobs, progress), strict=True))
+
+    def table(kind: str) -> tuple[Score, ...]:
+        return tuple(
+            Score(metric, m, recipe.name, tuple(found[m, s, kind][metric] for s in range(seeds)))
+            for m in names
+            for metric in found[m, 0, kind]
+        )
+
+    scores, baselines = table("scores"), table("baselines")
+    ceilings, hint = _ceilings(
+        problem, recipe, names, seeds if ceiling else 1, split, asked=ceiling, jobs=jobs, progress=progress
+    )
+    return Report(
+        problem=problem.name,
+        method=method,
+        protocol=recipe.name,
+        scores=scores,
+        baselines=baselines,
+        ceilings=ceilings,
+        ceiling_hint=hint,
+        label_kind=synthetic.label_kind,
+        rows=sum(synthetic.counts.values()),
+        bytes=_bytes(synthetic),
+        split=split,
+        seconds=time.perf_counter() - began,
+        notes=tuple(notes),
+    )
+
+
+def protocol(name: str) -> Recipe:
+    """The recipe of that name, such as `matching@1`; without a version the newest of that name."""
+    known = {entry.name: entry for entry in installed().entries("recipe")}
+    versions = [full for full in known if full.rpartition("@")[0] == name]
+    full = max(versions, key=lambda n: (len(n), n), default=name)
+    if full not in known:
+        raise UnknownName(f"no protocol {name!r}.{choices(name, known)}")
+    found: Recipe = known[full].load()
+    return found
+
+
+def _recipe(asked: str | Recipe | None, problem: Problem[Any]) -> Recipe:
+    if isinstance(asked, Recipe):
+        return asked
+    if asked is None:
+        return problem.recipe
+    found = protocol(asked)
+    return problem.recipe if found.name == problem.recipe.name else found
+
+
+def train(
+    problem: Problem[B], synthetic: Synthetic[B], recipe: Recipe, seed: int, model: str | None = None
+) -> nn.Module:
+    """A fresh network, trained on the set by the recipe. A network that brings its own `fit(set, problem)` (kernel regression,
+    a tree) is trained by that; a set that prescribes its steps ends training itself."""
+    net = problem.new_model(stream(seed, "evaluate", model), model)
+    own_fit = getattr(net, "fit", None)
+    if callable(own_fit):
+        with torch_seeded(seed, "train"):
+            own_fit(synthetic, problem)
+        return net
+    training = problem.training_with(recipe.augment)
+    rows = sum(synthetic.counts.values())
+    steps = synthetic.train_steps or recipe.steps(rows)
+    batches_an_epoch = max(recipe.steps(rows) // recipe.epochs, 1)
+    order = stream(seed, "order").getrandbits(31)
+    batches = (synthetic.train_batch(training, t, order, recipe.size) for t in range(steps))
+    opt = optimiser(net, recipe.rule, recipe.lr or 0.01, weight_decay=recipe.weight_decay)
+    lr = recipe.lr
+    with torch_seeded(seed, "train"):
+        return fit(
+            training, net, batches, opt, None if lr is None else lambda t: lr * recipe.factor(t // batches_an_epoch)
+        )
+
+
+@torch.no_grad()
+def score(problem: Problem[B], net: nn.Module, split: str = "test", size: int = 256) -> dict[str, float]:
+    """The task's metrics over the whole split, in evaluation mode."""
+    net.eval()
+    return dict(problem.task.score((net(batch), batch) for batch in problem.data.batches(split, size)))
+
+
+def _train_and_score(
+    problem: Problem[Any], synthetic: Synthetic[Any], recipe: Recipe, seed: int, model: str, split: str
+) -> dict[str, float]:
+    return score(problem, train(problem, synthetic, recipe, seed, model), split)
+
+
+def _all(
+    tasks: Sequence[tuple[Any, ...]],
+    jobs: int,
+    progress: Callable[[str, int, int], None] | None,
+    what: str = "evaluate",
+) -> list[Values]:
+    found = []
+    results: Iterable[Values]
+    if jobs == 1:
+        results = (_train_and_score(*task) for task in tasks)
+    else:
+        results = Parallel(n_jobs=jobs, return_as="generator")(delayed(_train_and_score)(*task) for task in tasks)
+    for done, values in enumerate(results, start=1):
+        found.append(values)
+        if progress is not None:
+            progress(what, done, len(tasks))
+    return found
+
+
+def _ceilings(
+    problem: Problem[Any],
+    recipe: Recipe,
+    models: Sequence[str],
+    seeds: int,
+    split: str,
+    *,
+    asked: bool,
+    jobs: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> tuple[tuple[Score, ...], str]:
+    """Scores of training on all rows: cached, computed, or a hint at the command that would."""
+    scores: list[Score] = []
+    hint = ""
+    everything = Selected(problem.data, {g: problem.data.ids(g) for g in problem.data.groups})
+    fingerprint = problem.fingerprint()
+    for model in models:
+        shapes = [[n, *p.shape] for n, p in problem.new_model(stream("shapes"), model).named_parameters()]
+        key = json.dumps([fingerprint, asdict(recipe), model, shapes, split], sort_keys=True)
+        file = cache_folder("ceilings") / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+        values: list[Values] = json.loads(file.read_text()) if file.is_file() else []
+        missing = range(len(values), seeds)
+        if missing and (asked or _seconds(problem, everything, recipe, model) * len(missing) < CEILING_SECONDS):
+            tasks = [(problem, everything, recipe, s, model, split) for s in missing]
+            values += _all(tasks, jobs, progress, "all rows")
+            write_text(file, json.dumps(values))
+        if values:
+            scores += [Score(k, model, recipe.name, tuple(v[k] for v in values)) for k in values[0]]
+        else:
+            hint = "No full-data ceiling yet: it may take over a minute; `ddcore evaluate DIR --ceiling` computes and caches it."
+    return tuple(scores), hint
+
+
+def _seconds(problem: Problem[Any], synthetic: Synthetic[Any], recipe: Recipe, model: str) -> float:
+    """What one training would take, from its first steps; infinite where that cannot be told."""
+    if callable(getattr(problem.new_model(stream("probe"), model), "fit", None)):
+        return math.inf  # it trains itself: no step to measure
+    rows, measured = sum(synthetic.counts.values()), 4
+    steps = recipe.steps(rows)
+    short = replace(recipe, epochs=1)
+    probe = _First(synthetic, measured)
+    train(problem, probe, short, 0, model)
+    began = time.perf_counter()
+    train(problem, probe, short, 0, model)
+    return (time.perf_counter() - began) / measured * steps
+
+
+class _First(Selected[B]):
+    """A set's first training steps."""
+
+    def __init__(self, whole: Synthetic[B], steps: int) -> None:
+        super(Selected, self).__init__(whole.counts)
+        self.whole, self.train_steps = whole, steps
+
+    def take(self, ids: Sequence[int], rng: Any = None) -> B:
+        return self.whole.take(ids, rng)
+
+
+def _bytes(synthetic: Synthetic[Any]) -> int:
+    return sum(x.numel() * x.element_size() for x in synthetic.stored().values())

@@ -1,0 +1,111 @@
+"""The project's tasks. `nox -l` lists them; `nox -s demo` and `nox -s tests` need nothing but Python 3.11 and git."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests"]
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
+EXAMPLES = sorted(file.parent for file in ROOT.glob("docs/examples/*/pyproject.toml"))
+CONSTRAINTS = ("-c", "constraints.txt")
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+DEMO = Path("digits-dm-10")
+# the demo's and the tests' networks are small: threads would wait for each other, on a busy machine six times as long
+FEW_THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+
+# uv reads its own variables where pip reads these
+for pip, uv, separator in (("PIP_FIND_LINKS", "UV_FIND_LINKS", ","), ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", " ")):
+    if os.environ.get(pip):
+        os.environ.setdefault(uv, separator.join(os.environ[pip].split()))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Distils scikit-learn's digits to 10 images a class, evaluates them and says where the picture is."""
+    install(session, [ROOT / "plugins" / "ddcore-image"], extras="[report]")
+    session.env.update(FEW_THREADS)
+    if (DEMO / "manifest.json").is_file():
+        shutil.rmtree(DEMO)
+    session.run("ddcore", "distill", "image/digits", "--method", "dm", "--ipc", "10", "--out", str(DEMO))
+    session.run("ddcore", "evaluate", str(DEMO))
+    session.run("ddcore", "show", str(DEMO))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Runs every test of the core and of all plugins; what follows `--` goes to pytest."""
+    install(session, PLUGINS + EXAMPLES, extras="[hf,report]", tools=["hatchling", "pytest", "pytest-timeout"])
+    session.run("pytest", *session.posargs, env=FEW_THREADS)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Checks style and format."""
+    session.install("ruff", *CONSTRAINTS)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Checks the types of the core and of each plugin."""
+    install(session, PLUGINS, extras="[hf,report]", tools=["mypy", "pytest"])
+    session.run("mypy", "ddcore", *(str(plugin / plugin.name.replace("-", "_")) for plugin in PLUGINS))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the documentation into site/; a warning is an error. What is heavy is mocked there."""
+    session.install("click", "furo", "myst-parser", "pluggy", "pydantic", "rich", "sphinx", *CONSTRAINTS)
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "site")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Runs the benchmarks, or those named first: `nox -s bench -- steps --peer CHECKOUT`. They print ratios."""
+    install(session, PLUGINS, extras="[report]")
+    scripts = {f.stem: f for f in sorted(ROOT.glob("tests/bench/*.py")) if "__main__" in f.read_text(encoding="utf-8")}
+    named = [word for word in session.posargs if word in scripts]
+    options = [word for word in session.posargs if word not in scripts]
+    for name in named or scripts:
+        session.run("python", str(scripts[name]), *options)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Builds the wheel of the core and of each plugin into dist/."""
+    session.install("hatchling", *CONSTRAINTS)
+    for project in (ROOT, *PLUGINS):
+        with session.chdir(project):
+            session.run("hatchling", "build", "-t", "wheel", "-d", str(ROOT / "dist"))
+
+
+def install(session: nox.Session, plugins: list[Path], *, extras: str, tools: list[str] | None = None) -> None:
+    """The core and plugins, editable, in one command: the plugins ask for the core, which is on no index."""
+    torch(session)
+    projects = [f".{extras}", *(f"./{plugin.relative_to(ROOT).as_posix()}" for plugin in plugins)]
+    editable = [word for project in projects for word in ("-e", project)]
+    session.install(*editable, *(tools or []), *CONSTRAINTS)
+
+
+def torch(session: nox.Session) -> None:
+    """On Linux the default index has torch with CUDA, some gigabytes; its CPU build is on an index of its own.
+
+    A machine that says where its packages come from is left to that.
+    """
+    if sys.platform != "linux" or os.environ.get("UV_FIND_LINKS") or os.environ.get("UV_DEFAULT_INDEX"):
+        return
+    try:
+        session.install("torch", "--no-deps", "--index-url", CPU_INDEX, *CONSTRAINTS)
+    except nox.command.CommandFailed:
+        session.warn(f"{CPU_INDEX} did not give a torch: it comes from the default index, with CUDA")

@@ -1,0 +1,86 @@
+"""Seconds of one iteration, ours / the official code's: the same rows, network, batch sizes and threads, in one process.
+
+usage: python tests/bench/steps.py --peer CHECKOUT [--width 32] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from ddcore_image.augment import DSA
+from fashion import fashion
+from peer import Peer
+
+from ddcore.loop import Objective, Run, optimise
+from ddcore.objectives.distribution import DistributionMatching
+from ddcore.objectives.gradient import GradientMatching
+from ddcore.parametrizations.base import Selected
+from ddcore.problem import Problem
+from ddcore.seeds import stream
+
+Case = tuple[str, str, int, int, dict[str, Any], Objective, int, float]
+
+
+def ours(
+    problem: Problem[Any], objective: Objective, ipc: int, iterations: int, updates: int, lr: float
+) -> list[float]:
+    """Seconds of each iteration (of `updates` updates) but the first."""
+    counts = dict.fromkeys(problem.data.groups, ipc)
+    start = Selected.random(problem.data, counts, stream("bench")).batch()
+    synthetic, stamps = problem.synthetic(counts, start, stream("bench")).to(problem.device), []
+
+    def stamp(run: Run) -> None:
+        if run.step % updates == 0:
+            stamps.append(time.perf_counter())
+
+    sgd = partial(torch.optim.SGD, lr=lr, momentum=0.5)
+    optimise(problem, synthetic, objective, steps=(iterations + 1) * updates, optimiser=sgd, callbacks=(stamp,))
+    return [b - a for a, b in zip(stamps, stamps[1:], strict=False)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", type=Path, help="a checkout of VICO-UoE/DatasetCondensation")
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_known_args()[0]
+    if given.peer is None:
+        sys.exit("skipped: --peer CHECKOUT of VICO-UoE/DatasetCondensation is not given")
+    peer, problem = Peer(given.peer), fashion(width=given.width)
+    problem = problem.to("cuda" if torch.cuda.is_available() else "cpu")
+    x, y = problem.data.take(problem.data.ids()).x, problem.data.take(problem.data.ids()).y
+    dm = DistributionMatching(256, "match", one_by_one=problem.device.type == "cpu")
+    cases: list[Case] = [
+        ("dm ipc 1", "main_DM", 1, 5, {"--dsa_strategy": DSA}, dm, 1, 1.0),
+        ("dm ipc 10", "main_DM", 10, 5, {"--dsa_strategy": DSA}, dm, 1, 1.0),
+        ("dc ipc 1", "main", 1, 4, {"--method": "DC"}, GradientMatching(), 1, 0.1),
+        ("dsa ipc 1", "main", 1, 4, {"--method": "DSA", "--dsa_strategy": DSA},
+         GradientMatching(augment="match", augment_training="train"), 1, 0.1),
+        ("dc ipc 10", "main", 10, 1, {"--method": "DC"}, GradientMatching(outer=10, inner=50), 10, 0.1),
+    ]  # fmt: skip
+    print(f"torch {torch.__version__}, {problem.device}, {torch.get_num_threads()} threads; width {given.width}")
+    for name, main_, ipc, n, arguments, objective, updates, lr in cases:
+        ratios, a, b = [], [], []
+        for seed in range(given.rounds):
+            a.append(statistics.median(ours(problem, objective, ipc, n, updates, lr)))
+            laps, _ = peer.run(
+                main_, x.cpu(), y.cpu(), ipc=ipc, iterations=n, arguments=arguments, width=given.width, seed=seed
+            )
+            b.append(statistics.median(laps))
+            ratios.append(a[-1] / b[-1])
+        print(
+            f"{name:10s} ours / official: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+            f"{statistics.median(a):.3f} s / {statistics.median(b):.3f} s an iteration",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""A sweep in two processes gives the rows that one gives."""
+
+import json
+
+SWEEP = """
+problems = ["toy/dots"]
+methods = ["dm"]
+ipc = [1, 2]
+distillations = 2
+seeds = 2
+steps = 3
+"""
+
+
+def test_two_processes_give_the_rows_of_one(process, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    found = []
+    for jobs in (1, 2):
+        done = process("compare", "sweep.toml", "--out", f"table-{jobs}", "--jobs", jobs, "--json")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)
+        assert all(row.pop("seconds") is not None for row in rows)
+        found.append(rows)
+    assert found[0] == found[1]
+    sets = [{f.parent.name: f.read_bytes() for f in tmp_path.glob(f"table-{j}/**/data.safetensors")} for j in (1, 2)]
+    assert len(sets[0]) == 8
+    assert sets[0] == sets[1]

@@ -1,0 +1,171 @@
+"""distill, evaluate, show, export, estimate and compare where all goes well."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ddcore.plugins import installed
+
+
+def test_distill_says_what_comes_next(ok):
+    result = ok("distill", "toy/dots", "--method", "dm", "--ipc", 2, "--steps", 5, "--out", "set")
+    assert "4 rows" in result.stdout
+    assert "set/dots.txt" in result.stdout
+    assert "ddcore evaluate set" in result.stdout
+    assert "dm on toy/dots" in result.stderr  # progress
+
+
+def test_a_run_is_reproduced_from_its_options(ok, tmp_path):
+    how = ["--method", "dm", "--ipc", 3, "--seed", 7, "--set", "lr=0.5", "--set", "problem.n=40", "--steps", 5]
+    ok("distill", "toy/dots", *how, "--out", "a")
+    written = tomllib.loads((tmp_path / "a/run.toml").read_text())
+    assert written["options"]["lr"] == 0.5
+    assert written["problem_options"] == {"n": 40}
+    ok("distill", "--config", "a/run.toml", "--out", "b")
+    a, b = (tmp_path / d / "data.safetensors" for d in "ab")
+    assert a.read_bytes() == b.read_bytes()
+    assert (tmp_path / "b/run.toml").read_text() == (tmp_path / "a/run.toml").read_text()
+
+
+def test_flags_win_over_the_file(ok, distilled, tmp_path):
+    ok("distill", "--config", distilled / "run.toml", "--ratio", 0.2, "--seed", 3, "--set", "lr=0.25", "--out", "b")
+    written = tomllib.loads((tmp_path / "b/run.toml").read_text())
+    assert written["budget"] == {"ratio": 0.2, "ratio_of": "labelled"}
+    assert (written["seed"], written["options"]["lr"], written["options"]["steps"]) == (3, 0.25, 5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "rows"), [(["--ratio", 0.1], 4), (["--ratio", 0.1, "--ratio-of", "all"], 8), (["--bytes", 64], 4)]
+)
+def test_budgets(ok, tmp_path, flags, rows):
+    ok("distill", "toy/dots", "--method", "random", *flags, "--out", "set")
+    assert len(load_file(tmp_path / "set/data.safetensors")["x"]) == rows  # a row: 2 x 4 bytes, and 8 for its class
+
+
+def test_evaluate(as_json, ok, distilled):
+    report = as_json("evaluate", distilled, "--seeds", 2, "--model", "narrow", "--model", "wide")
+    for kind in ("scores", "baselines"):
+        assert [s["model"] for s in report[kind]] == ["narrow", "wide"]
+        for s in report[kind]:
+            assert {"metric", "mean", "std", "seeds", "model", "protocol"} <= s.keys()
+            assert (s["metric"], s["seeds"], s["protocol"]) == ("accuracy", 2, "toy@1")
+    assert json.loads((distilled / "scores.json").read_text()) == report
+    ok("show", distilled)  # scores do not count as tampering
+
+
+def test_in_a_terminal_the_bar_leaves_stdout_alone(distilled):
+    pty = pytest.importorskip("pty", reason="terminals of this kind are POSIX")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ddcore", "evaluate", distilled, "--seeds", "1", "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True)
+    os.close(theirs)
+    assert json.loads(done.stdout)["scores"]
+    assert b"evaluating" in os.read(ours, 1 << 16)
+    os.close(ours)
+
+
+def test_evaluate_prints_the_table(ok, distilled):
+    shown = ok("evaluate", distilled, "--seeds", 1).stdout
+    assert all(word in shown for word in ("narrow", "accuracy", "random rows", "all rows", "toy@1"))
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_evaluate_finds_the_data_again(ok, as_json, refused, tmp_path):
+    lines = [f"{2 * (i % 2) - 1 + 0.01 * i} {0.02 * i} {i % 2}" for i in range(40)]
+    (tmp_path / "dots.txt").write_text("\n".join(lines))
+    ok("distill", "toy/filed", "--data", "dots.txt", "--method", "random", "--ipc", 1, "--out", "set")
+    assert tomllib.loads((tmp_path / "set/run.toml").read_text())["data"] == str(tmp_path / "dots.txt")
+    assert as_json("evaluate", "set", "--seeds", 1)["notes"] == []
+    assert "\nWarning: one dot is far out\n" in ok("evaluate", "set", "--seeds", 1).stderr
+    (tmp_path / "dots.txt").rename(tmp_path / "moved.txt")
+    assert "--data" in refused("evaluate", "set", "--seeds", 1)
+    assert as_json("evaluate", "set", "--seeds", 1, "--data", "moved.txt")["notes"] == []
+    (tmp_path / "other.txt").write_text("\n".join(lines[:-2]))
+    assert "fingerprints differ" in as_json("evaluate", "set", "--seeds", 1, "--data", "other.txt")["notes"][0]
+
+
+def test_show(ok, distilled, tmp_path):
+    shown = ok("show", distilled).stdout
+    expected = (
+        "toy/dots",
+        "dm, preset quick",
+        "lr 1.0",
+        "WACV 2023",
+        "ipc 2",
+        "4 in 2 groups, 2 each",
+        "data.safetensors",
+    )
+    assert all(word in shown for word in expected)
+    assert "labels 32" in shown  # bytes: 4 class numbers
+    assert str(distilled / "dots.txt") in shown.replace("\n", "")
+    ok("show", distilled, "--out", "drawn")
+    assert (tmp_path / "drawn/dots.txt").read_bytes() == (distilled / "dots.txt").read_bytes()
+
+
+def test_export(ok, distilled, tmp_path):
+    assert "set.pt" in ok("export", distilled, "--to", "pt", "--out", "set.pt").stdout
+    exported = torch.load(tmp_path / "set.pt", weights_only=True)
+    stored = load_file(distilled / "data.safetensors")
+    assert all(torch.equal(exported[name], stored[name]) for name in stored)
+
+
+def test_export_where_the_plugin_is_gone(ddcore, distilled, monkeypatch):
+    monkeypatch.setenv("DDCORE_LOAD_PLUGINS", "none")
+    installed.cache_clear()
+    result = ddcore("export", distilled, "--to", "pt", "--out", "set.pt")
+    assert result.exit_code == 0
+    assert "without the problem" in result.stderr
+
+
+def test_estimate(as_json, ok):
+    found = as_json("estimate", "toy/dots", "--method", "dm", "--ipc", 1, "--steps", 30)
+    assert found["steps"] == 30
+    assert found["seconds"] == pytest.approx(found["setup_seconds"] + 30 * found["seconds_per_step"])
+    assert found["disk_bytes"] > 0
+    assert "memory" in ok("estimate", "toy/dots", "--method", "dm", "--ipc", 1, "--steps", 3).stdout
+
+
+SWEEP = """
+problems = ["toy/dots"]
+methods = ["dm", "k-means"]
+ipc = [1, 2]
+seeds = 2
+steps = 3
+[options.k-means]
+epochs = 1
+"""
+
+
+def test_compare(as_json, ok, tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    rows = as_json("compare", "sweep.toml", "--out", "table")
+    assert [(r["method"], r["ipc"]) for r in rows] == [(m, n) for m in ("dm", "k-means", "random") for n in (1, 2)]
+    for row in rows:
+        assert {"problem", "method", "ipc", "metric", "mean", "std", "seeds", "protocol"} <= row.keys()
+    before = {f: f.stat().st_mtime_ns for f in tmp_path.glob("table/cells/**/scores.json")}
+    assert len(before) == 6
+    shown = ok("compare", "sweep.toml", "--out", "table").stdout
+    assert {f: f.stat().st_mtime_ns for f in before} == before  # finished cells are not run again
+    assert "k-means" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_digits_from_end_to_end(as_json, ok, monkeypatch, tmp_path):
+    pytest.importorskip("ddcore_image", reason="the image plugin is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn brings the digits")
+    monkeypatch.setenv("DDCORE_LOAD_PLUGINS", "image")
+    installed.cache_clear()
+    if not installed().entries("problem"):
+        pytest.skip("the image plugin is on the path but not installed")
+    result = ok("distill", "image/digits", "--method", "dm", "--ipc", 1, "--steps", 3, "--out", "digits")
+    picture = next(line.split()[-1] for line in result.stdout.splitlines() if "picture" in line)
+    assert (tmp_path / picture).read_bytes()
+    x = load_file(tmp_path / "digits/data.safetensors")["x"]
+    assert (x.shape[0], x.isfinite().all().item()) == (10, True)
+    ok("show", "digits")

@@ -1,0 +1,73 @@
+"""Estimates: whole, of the run that was asked for, and without a trace."""
+
+import copy
+
+import pytest
+import toys
+
+from ddcore import estimation
+from ddcore.distillation import distill
+from ddcore.errors import BudgetError, OptionError
+from ddcore.estimation import estimate
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(estimation, "MEASURED_SECONDS", 0.05)
+
+
+def test_an_estimate_is_of_the_run_that_was_asked_for():
+    found = estimate(toys.image(), "dm", ipc=2, steps=500, options={"lr": 0.5})
+    assert (found.problem, found.method, found.steps, found.device) == (toys.image().name, "dm", 500, "cpu")
+    assert 5 < found.measured_steps < 500, "a few steps are measured, not the run"
+    assert found.seconds_per_step > 0
+    assert found.seconds == pytest.approx(found.setup_seconds + 500 * found.seconds_per_step)
+    assert found.memory_bytes > 2**20
+    record = found.to_json()
+    assert record["seconds"] == found.seconds
+    assert all(isinstance(v, str | int | float) for v in record.values())
+
+
+def test_the_preset_sets_the_steps():
+    quick, paper = (estimate(toys.image(), "dm", ipc=1, preset=p) for p in ("quick", "paper"))
+    assert (quick.steps, paper.steps) == (1000, 20_000)
+
+
+@pytest.mark.parametrize("method", ["dm", "random"])
+def test_the_disk_is_that_of_the_artifact(tmp_path, method):
+    found = estimate(toys.image(), method, ipc=20, **({"steps": 30} if method == "dm" else {}))
+    distill(toys.image(), method, ipc=20, out=tmp_path / "a", **({"steps": 30} if method == "dm" else {}))
+    real = sum(f.stat().st_size for f in (tmp_path / "a").rglob("*") if f.is_file())
+    assert found.disk_bytes == pytest.approx(real, rel=0.2)
+
+
+def test_a_coreset_has_no_steps():
+    found = estimate(toys.image(), "herding", ipc=2)
+    assert found.steps == found.measured_steps == 0
+    assert found.seconds == found.setup_seconds
+
+
+def test_it_leaves_no_trace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problem = toys.image()
+    before = copy.deepcopy(problem.data.x)
+    estimate(problem, "dm", ipc=1, steps=50)
+    assert not list(tmp_path.iterdir())
+    assert (problem.data.x == before).all()
+
+
+def test_bad_input_is_that_of_distill():
+    with pytest.raises(OptionError, match="lrr"):
+        estimate(toys.image(), "dm", ipc=1, options={"lrr": 1})
+    with pytest.raises(BudgetError):
+        estimate(toys.image(), "dm", ipc=10_000)
+
+
+def test_the_table_reads_well():
+    from rich.console import Console
+
+    console = Console(width=70)
+    with console.capture() as capture:
+        console.print(estimate(toys.image(), "dm", ipc=1, steps=10).table())
+    text = capture.get()
+    assert all(word in text for word in ("time", "memory", "disk", "10 steps"))

@@ -1,0 +1,351 @@
+"""Evaluation: fresh networks, whole splits, baselines beside every score."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+import toys
+from torch import nn
+
+import ddcore
+from ddcore import evaluation, labels
+from ddcore.errors import DataError, OptionError, UnknownName
+from ddcore.evaluation import evaluate, protocol, score, train
+from ddcore.parametrizations import Selected
+from ddcore.problem import Metric, Output, Subset
+from ddcore.recipes import MATCHING, MATCHING_AUGMENTED, Recipe
+from ddcore.rows import Classification, RowSynthetic
+from ddcore.seeds import stream
+
+SHORT = Recipe("short@1", epochs=8, size=4, lr=0.1)
+
+
+@pytest.fixture
+def pair():
+    return toys.case("image", start=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# scores
+
+
+class Auc(Classification):
+    metrics = (Metric("auc"),)
+
+    def score(self, pairs):
+        x, y = zip(*((o.logits[:, 0], b.y == 0) for o, b in pairs))
+        x, y = torch.cat(x), torch.cat(y)
+        return {"auc": (x[y][:, None] > x[~y][None]).float().mean().item()}
+
+
+def test_a_score_is_of_the_whole_split():
+    p = toys.image(task=Auc(3))
+    net = p.new_model(random.Random(0))
+    whole, cut = score(p, net, size=10**6), score(p, net, size=7)
+    parts = [p.task.score([(net.eval()(b), b)])["auc"] for b in p.data.batches("test", 7)]
+    assert whole == cut
+    assert sum(parts) / len(parts) != pytest.approx(whole["auc"], abs=1e-3)
+
+
+def test_a_network_is_scored_in_evaluation_mode():
+    p = toys.image()
+    net = toys.ConvNet(drop=0.9).train()
+    assert score(p, net) == score(p, net)
+    assert not net.training
+
+
+def test_the_split_that_is_scored():
+    p, net = toys.image(), toys.ConvNet()
+    for split in ("val", "test", "train"):
+        batch = p.data.take(p.data.ids(split=split))
+        hits = (net(batch).logits.argmax(1) == batch.y).double().mean().item()
+        assert score(p, net, split) == {"accuracy": pytest.approx(hits)}
+
+
+def test_a_split_that_is_not_there(pair):
+    for split in ("validation", "val"):
+        p, s = toys.case("graph", start=True)
+        with pytest.raises(DataError, match=f"graph/toy has no rows in the split '{split}'.*test, train"):
+            evaluate(s, p, seeds=1, split=split, protocol=SHORT)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# training
+
+
+def by_hand(p, s, recipe, seed, model):
+    """`train`, written out: one optimiser, one step a batch, the learning rate a tenth after part of the epochs."""
+    net = p.new_model(stream(seed, "evaluate", model), model)
+    opt = torch.optim.SGD(net.parameters(), lr=1.0, momentum=0.9, weight_decay=recipe.weight_decay)
+    order, n = stream(seed, "order").getrandbits(31), sum(s.counts.values())
+    per_epoch = -(-n // recipe.size)
+    for epoch in range(recipe.epochs):
+        for k in range(per_epoch):
+            batch, _ = s.train_batch(p, epoch * per_epoch + k, order, recipe.size)
+            opt.param_groups[0]["lr"] = recipe.lr * (0.1 if epoch > recipe.drop_after * recipe.epochs else 1.0)
+            opt.zero_grad()
+            p.loss(net, batch).backward()
+            opt.step()
+    return net
+
+
+@pytest.mark.parametrize("augment", [None, "train"])
+def test_a_recipe_is_followed_to_the_last_epoch(pair, augment):
+    p, s = pair
+    recipe = replace(SHORT, augment=augment)
+    found = train(p, s, recipe, 3, "mlp")
+    expected = by_hand(p.training_with(augment), s, recipe, 3, "mlp")
+    for a, b in zip(found.parameters(), expected.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_step_sizes_count_where_the_recipe_has_no_learning_rate(pair):
+    p, s = pair
+    s.learn_step_size().log_step_size.data = torch.tensor(0.03).log()
+    own = train(p, s, replace(SHORT, lr=None), 0, "mlp")
+    same = train(p, s, replace(SHORT, lr=0.03, drop_after=None), 0, "mlp")
+    other = train(p, s, replace(SHORT, lr=0.01, drop_after=None), 0, "mlp")
+    assert torch.allclose(own.head.weight, same.head.weight, atol=1e-6)
+    assert not torch.allclose(own.head.weight, other.head.weight, atol=1e-4)
+
+
+def test_a_set_that_prescribes_its_steps_ends_training_itself(pair):
+    p, s = pair
+    asked = []
+    inner = s.train_batch
+
+    def train_batch(problem, t, seed, size=None):
+        asked.append(t)
+        return inner(problem, t, seed, size)
+
+    s.train_batch = train_batch
+    s.train_steps = 5
+    train(p, s, SHORT, 0)
+    assert asked == [0, 1, 2, 3, 4]
+
+
+def test_a_network_may_bring_its_own_fit(pair):
+    """Kernel regression and trees have no steps."""
+    fitted = []
+
+    class Nearest(nn.Module):
+        def fit(self, synthetic, problem):
+            fitted.append(torch.rand(1).item())
+            with torch.no_grad():
+                batch = synthetic.batch()
+            self.x, self.y = batch.x.flatten(1), problem.task.targets(batch)
+
+        def forward(self, b):
+            nearest = torch.cdist(b.x.flatten(1), self.x).argmin(1)
+            return Output(self.y[nearest], b.x.flatten(1))
+
+    p, s = pair
+    p, before = replace(p, models={"nearest": Nearest}), torch.get_rng_state()
+    a = evaluate(s, p, seeds=2, protocol=SHORT)
+    assert a.scores == evaluate(s, p, seeds=2, protocol=SHORT).scores
+    with torch.no_grad():
+        batch, test = s.batch(), p.data.take(p.data.ids(split="test"))
+    nearest = torch.cdist(test.x.flatten(1), batch.x.flatten(1)).argmin(1)
+    assert a.score().mean == pytest.approx((batch.y[nearest] == test.y).double().mean().item())
+    assert torch.equal(before, torch.get_rng_state())
+    assert fitted[:4] == fitted[4:8], "its draws are of its seed"
+    assert not a.ceilings
+    assert evaluate(s, p, seeds=1, protocol=SHORT, ceiling=True).ceilings
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# reports
+
+
+def test_a_report(pair):
+    p, s = pair
+    report = evaluate(s, p, models=["convnet", "mlp"], seeds=3, protocol=SHORT)
+    assert [(x.model, x.metric, x.protocol) for x in report.scores] == [
+        ("convnet", "accuracy", "short@1"),
+        ("mlp", "accuracy", "short@1"),
+    ]
+    for scores in (report.scores, report.baselines):
+        assert all(len(x.values) == 3 for x in scores)
+        assert any(len(set(x.values)) > 1 for x in scores)
+    for seed in range(3):
+        value = score(p, train(p, s, SHORT, seed, "mlp"))["accuracy"]
+        assert report.score(model="mlp").values[seed] == value
+    again = evaluate(s, p, models=["mlp"], seeds=3, protocol=SHORT)
+    assert again.score().values == report.score(model="mlp").values, "another model changes no network"
+    assert again.score(of="baselines").values == report.score(model="mlp", of="baselines").values
+    assert (report.problem, report.rows, report.bytes) == ("image/toy", 6, 6 * (64 * 4 + 8))
+    assert (report.split, report.epoch_rule, report.label_kind) == ("test", "last", "ids")
+    assert json.loads(json.dumps(report.to_json()))["scores"][0]["metric"] == "accuracy"
+    assert "accuracy" in str(report)
+
+
+def test_random_rows_are_another_draw_for_each_network_under_the_same_recipe(pair, monkeypatch):
+    p, s = pair
+    s = RowSynthetic({0: 1, 1: 3, 2: 2}, s.x)
+    seen = []
+    inner = evaluation.train
+
+    def spy(problem, synthetic, recipe, seed, model=None):
+        seen.append((synthetic, recipe, seed))
+        return inner(problem, synthetic, recipe, seed, model)
+
+    monkeypatch.setattr(evaluation, "train", spy)
+    monkeypatch.setattr(evaluation, "CEILING_SECONDS", 0.0)
+    evaluate(s, p, seeds=3, protocol=SHORT)
+    real = [(x, recipe, seed) for x, recipe, seed in seen if isinstance(x, Selected) and type(x) is Selected]
+    assert {seed for _, _, seed in real} == {0, 1, 2}
+    assert all(x.counts == {0: 1, 1: 3, 2: 2} for x, _, _ in real)
+    assert len({tuple(x.chosen) for x, _, _ in real}) == 3
+    assert {recipe for _, recipe, _ in seen if recipe.epochs > 1} == {SHORT}
+    assert all(set(x.chosen) <= set(p.data.ids()) for x, _, _ in real)
+
+
+def test_workers_change_nothing(pair):
+    p, s = pair
+    one, two = (evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, jobs=jobs) for jobs in (1, 2))
+    for kind in ("scores", "baselines", "ceilings"):
+        a, b = getattr(one, kind), getattr(two, kind)
+        assert [(x.metric, x.model) for x in a] == [(x.metric, x.model) for x in b]
+        for x, y in zip(a, b, strict=True):
+            assert x.values == pytest.approx(y.values, abs=0.03)
+
+
+def test_progress_is_told(pair):
+    p, s = pair
+    told = []
+    evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, progress=lambda *what: told.append(what))
+    assert told[:4] == [("evaluate", k, 4) for k in (1, 2, 3, 4)]
+
+
+def test_soft_labels_are_named_in_the_report(pair):
+    p, s = pair
+    soft = RowSynthetic(s.counts, s.x, labels.probabilities(torch.full((6, 3), 1 / 3)))
+    report = evaluate(soft, p, seeds=1, protocol=SHORT)
+    assert report.label_kind == "probabilities"
+    assert report.bytes == 6 * (64 * 4 + 3 * 4)
+
+
+@pytest.mark.parametrize("name", toys.ALL)
+def test_every_modality(name):
+    p, s = toys.case(name, start=True)
+    report = evaluate(s, p, seeds=2)
+    assert [x.metric for x in report.scores] == [m.name for m in p.task.metrics]
+    assert report.protocol == "toy@1"
+    assert report.ceilings
+    assert report.ceilings[0].mean >= report.baselines[0].mean - 0.05
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# ceilings
+
+
+def test_a_ceiling_is_computed_once_and_cached(pair, cache, monkeypatch):
+    p, s = pair
+    first = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT)
+    assert len(list(cache.rglob("*.json"))) == 1
+    everything = Selected(p.data, {g: p.data.ids(g) for g in p.data.groups})
+    assert first.ceilings[0].values == (score(p, train(p, everything, SHORT, 0, "mlp"))["accuracy"],)
+    sizes = []
+    inner = evaluation.train
+
+    def spy(problem, synthetic, *rest):
+        sizes.append(sum(synthetic.counts.values()))
+        return inner(problem, synthetic, *rest)
+
+    monkeypatch.setattr(evaluation, "train", spy)
+    again = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT)
+    assert again.ceilings == first.ceilings
+    assert max(sizes) == 6, "no network is trained on all rows again"
+    asked = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, ceiling=True)
+    assert asked.ceilings[0].values[0] == first.ceilings[0].values[0]
+    assert len(asked.ceilings[0].values) == 2
+    assert sizes.count(160) == 1, "one more network, for the one that was missing"
+
+
+def test_a_ceiling_that_costs_too_much_is_a_hint(pair, cache, monkeypatch):
+    p, s = pair
+    monkeypatch.setattr(evaluation, "CEILING_SECONDS", 0.0)
+    report = evaluate(s, p, seeds=1, protocol=SHORT)
+    assert report.ceilings == ()
+    assert "--ceiling" in report.ceiling_hint
+    assert "--ceiling" in str(report)
+    assert not list(cache.rglob("*.json"))
+    assert evaluate(s, p, seeds=1, protocol=SHORT, ceiling=True).ceiling_hint == ""
+    assert evaluate(s, p, seeds=1, protocol=SHORT).ceilings, "cached now"
+
+
+@pytest.mark.parametrize("what", ["recipe", "model", "data", "split"])
+def test_another_recipe_model_split_or_data_has_a_ceiling_of_its_own(pair, cache, what):
+    p, s = pair
+    evaluate(s, p, seeds=1, models=["mlp"], protocol=SHORT)
+    changes = {"seeds": 1, "models": ["mlp"], "protocol": SHORT}
+    if what == "recipe":
+        changes["protocol"] = replace(SHORT, lr=0.2)
+    if what == "model":
+        changes["models"] = ["convnet"]
+    if what == "split":
+        changes["split"] = "val"
+    if what == "data":
+        p = replace(p, data=Subset(p.data, range(100)))
+    evaluate(s, p, **changes)
+    assert len(list(cache.rglob("*.json"))) == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# protocols, and what is refused
+
+
+def test_protocols_by_name():
+    assert protocol("matching@1") is protocol("matching") is MATCHING
+    assert protocol("matching-augmented") is MATCHING_AUGMENTED
+    with pytest.raises(UnknownName, match=r"no protocol 'matchin'. Did you mean .*matching@1"):
+        protocol("matchin")
+    with pytest.raises(UnknownName, match="no protocol 'matching@99'"):
+        protocol("matching@99")
+
+
+def test_the_problem_s_own_recipe_stands_for_the_protocol_of_its_name(pair):
+    """`image/digits` trains shorter under matching@1 than the paper's sets: the problem says how long."""
+    p, s = pair
+    p = replace(p, recipe=replace(MATCHING, epochs=2))
+    assert evaluate(s, p, seeds=1).protocol == "matching@1"
+    a, b = (evaluate(s, p, seeds=1, protocol=name).score().values for name in (None, "matching@1"))
+    assert a == b
+
+
+def test_bad_input(pair):
+    p, s = pair
+    with pytest.raises(UnknownName, match=r"no model 'convnat' in image/toy. Did you mean convnet"):
+        evaluate(s, p, models=["convnat"])
+    with pytest.raises(UnknownName, match="no protocol"):
+        evaluate(s, p, protocol="nonsense")
+    with pytest.raises(OptionError, match="seeds must be at least 1, got 0"):
+        evaluate(s, p, seeds=0)
+    with pytest.raises(OptionError, match="needs the problem"):
+        evaluate(s)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# artifacts
+
+
+def test_an_artifact_scores_like_the_set_it_came_from(tmp_path):
+    p = toys.image()
+    made = ddcore.distill(p, "dm", ipc=2, steps=3, out=tmp_path / "a")
+    report = evaluate(made, p, seeds=2, protocol=SHORT)
+    assert report.method == "dm"
+    assert not report.notes
+    s = made.synthetic(p)
+    assert report.scores == evaluate(s, p, seeds=2, protocol=SHORT).scores
+    assert report.scores == evaluate(ddcore.open(tmp_path / "a"), p, seeds=2, protocol=SHORT).scores
+    with pytest.raises(OptionError, match="needs the problem"):
+        evaluate(made)
+
+
+def test_an_artifact_of_other_data_is_noted():
+    p = toys.image()
+    made = ddcore.distill(p, "random", ipc=2)
+    other = toys.image(preprocessing=replace(p.preprocessing, name="normalise"))
+    assert "fingerprints differ" in " ".join(evaluate(made, other, seeds=1, protocol=SHORT).notes)
