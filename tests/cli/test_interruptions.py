@@ -69,7 +69,8 @@ def test_a_diverged_run_saves_its_last_good_state(ddcore, tmp_path):
 
 
 def test_ctrl_c(tmp_path):
-    command = [sys.executable, "-m", "ddcore", *RUN[:-1], "1000000", "--out", "a"]
+    # not `-m ddcore`: Python ends that by the signal itself, where it fell into code compiled from text (dataclasses)
+    command = [sys.executable, "-c", "from ddcore.cli import main; main()", *RUN[:-1], "1000000", "--out", "a"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "a.partial/run.toml").exists() and time.monotonic() < deadline:
