@@ -104,25 +104,34 @@ def optimise(
     optimiser: Callable[[Any], torch.optim.Optimizer],
     seed: int = 0,
     moves: Callable[[int], Collection[str] | None] | None = None,
+    schedule: Callable[[int], float] | None = None,
+    averaging: float | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: Callable[[Callable[[], Snapshot]], None] | None = None,
     resume: Mapping[str, Any] | None = None,
 ) -> Run:
     """`steps` updates of the set, in place.
 
-    `moves(step)` names the parameter groups that move (None: all); by default the set's own. `checkpoint` is handed a
+    `moves(step)` names the parameter groups that move (None: all); by default the set's own. `schedule(step)` multiplies every
+    learning rate. With `averaging`, a decay below 1, the set ends as the moving average of its states. `checkpoint` is handed a
     function that takes a snapshot, at every boundary, and decides itself whether to call it; `resume` is such a snapshot,
     and the run that continues from it equals an uninterrupted one bit for bit. Raises Diverged when the loss or a gradient
     leaves the finite numbers, after the set was put back to its last good state.
     """
     run = Run(seed, steps=steps, device=problem.device, resume=resume)
     opt, leaves, moves = optimiser(synthetic.param_groups()), synthetic.leaves(), moves or synthetic.moves
+    rates = [group["lr"] for group in opt.param_groups]
+    averaged = None if averaging is None else _Average(leaves, averaging)
     if resume is not None:
         synthetic.load_state_dict(resume["synthetic"])
         opt.load_state_dict(copy.deepcopy(resume["optimiser"]))
+        if averaged is not None:
+            averaged.values = copy.deepcopy(resume["average"])
 
     def snapshot() -> Snapshot:
-        return {**run.snapshot(), **copy.deepcopy({"synthetic": synthetic.state_dict(), "optimiser": opt.state_dict()})}
+        state = {"synthetic": synthetic.state_dict(), "optimiser": opt.state_dict()}
+        average_ = {} if averaged is None else {"average": averaged.values}
+        return {**run.snapshot(), **copy.deepcopy({**state, **average_})}
 
     if checkpoint is not None:  # on every rank: each has its own stream and state
         run.on_boundary = lambda: checkpoint(snapshot)
@@ -148,19 +157,42 @@ def optimise(
                 if value is not None:
                     guard.check(run.step, value)
                     _hold_still(opt, moves(run.step))
+                    if schedule is not None:
+                        for group, lr in zip(opt.param_groups, rates, strict=True):
+                            group["lr"] = lr * schedule(run.step)
                     opt.step()
                     with torch.no_grad():
                         synthetic.project()
+                        if averaged is not None:
+                            averaged.update()
                 run.log(loss=math.nan if value is None else value)
                 run.step += 1
                 for callback in callbacks:
                     callback(run)
             guard.finish(run.step)
+            if averaged is not None:
+                averaged.take_over()
         finally:
             updates_close = getattr(updates, "close", None)
             if updates_close is not None:
                 updates_close()
     return run
+
+
+class _Average:
+    """The moving average of a set's leaves (FTD, section 4.1)."""
+
+    def __init__(self, leaves: list[nn.Parameter], decay: float) -> None:
+        self.leaves, self.decay, self.values = leaves, decay, [p.detach().clone() for p in leaves]
+
+    def update(self) -> None:
+        for mean, p in zip(self.values, self.leaves, strict=True):
+            mean.lerp_(p.detach(), 1 - self.decay)
+
+    @torch.no_grad()
+    def take_over(self) -> None:
+        for mean, p in zip(self.values, self.leaves, strict=True):
+            p.copy_(mean)
 
 
 def _backward(loss: Tensor, synthetic: Synthetic[Any], objective: Objective, leaves: list[nn.Parameter]) -> None:

@@ -66,6 +66,12 @@ class Output:
     features: Tensor  # (rows, d)
     extras: Mapping[str, Any] = field(default_factory=dict)  # rows first; "layers": per-layer features
 
+    @property
+    def layers(self) -> Sequence[Tensor]:  # (rows, ...) each
+        """What each layer of the body gave, the earliest first; the features alone where a network reports no layers."""
+        found: Sequence[Tensor] = self.extras.get("layers", (self.features,))
+        return found
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # data

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -123,6 +123,11 @@ class RowSynthetic(Synthetic[Rows]):
 
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> Rows:
         return Rows(self.x[list(ids)], *self.labels.rows(ids))
+
+    def learn_labels(self, kind: LabelKind, start: Tensor) -> Self:  # (n, k)
+        make = {"probabilities": kinds.probabilities, "values": kinds.values}[kind]
+        self.labels = make(start.detach().clone().to(self.x.dtype), learn=True).to(self.x.device)
+        return self
 
     def relabel(self, batch: Rows, ids: Sequence[int], epoch: int) -> Rows:
         if isinstance(self.labels, TeacherLabels):

@@ -50,20 +50,19 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DCOptions) -
     import torch
 
     from ..objectives.gradient import GradientMatching
+    from ..objectives.networks import TrainedOnSet
     from .coresets import starting_rows
     from .plan import Plan, Synthesise
 
     augment = siamese(problem, options.augment)
-    objective = GradientMatching(
+    networks = TrainedOnSet(
         outer=options.outer,
-        inner=options.inner,
-        n_real=options.n_real,
-        distance=options.distance,
-        augment=augment,
-        augment_training="train" if augment and "train" in problem.augmentations else None,
+        epochs=options.inner,
         lr=options.lr_net,
+        augment="train" if augment and "train" in problem.augmentations else None,
         model=options.model,
     )
+    objective = GradientMatching(options.n_real, options.distance, augment, networks)
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
     return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
 

@@ -38,16 +38,17 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DMOptions) -
     import torch
 
     from ..objectives.distribution import DistributionMatching, PooledDistributionMatching
+    from ..objectives.networks import Fresh
     from .coresets import starting_rows
     from .plan import Plan, Synthesise
 
     augment = siamese(problem, options.augment)
-    shared: dict[str, Any] = {"n_real": options.n_real, "augment": augment, "model": options.model}
     one_by_one = problem.device.type == "cpu" and problem.data.separable  # a GPU is filled by all groups together
+    shared: dict[str, Any] = {"n_real": options.n_real, "augment": augment, "one_by_one": one_by_one}
     objective = (
-        PooledDistributionMatching(**shared, one_by_one=one_by_one, pool=options.pool, renew=options.renew)
+        PooledDistributionMatching(**shared, pool=options.pool, renew=options.renew, model=options.model)
         if options.pool
-        else DistributionMatching(**shared, one_by_one=one_by_one)
+        else DistributionMatching(**shared, networks=Fresh(options.model))
     )
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
     return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))

@@ -14,7 +14,7 @@ from ..parametrizations.base import Selected, Synthetic
 from ..problem import Problem
 from ..seeds import stream, torch_seeded
 
-__all__ = ["Label", "Plan", "Prepare", "Select", "Stage", "Synthesise", "Work"]
+__all__ = ["Label", "Plan", "Prepare", "Select", "Stage", "Synthesise", "Work", "as_it_is", "learn_step_size"]
 B = TypeVar("B")
 
 
@@ -88,6 +88,15 @@ class Select:
         work.synthetic = self.choose(work.problem, work.counts, work.rng("select"))
 
 
+def as_it_is(work: Work[Any], synthetic: Synthetic[Any]) -> None:
+    """Nothing but the rows is learned."""
+
+
+def learn_step_size(work: Work[Any], synthetic: Synthetic[Any]) -> None:
+    """The step size is learned along with the rows."""
+    synthetic.learn_step_size()
+
+
 @dataclass(frozen=True)
 class Synthesise:
     """Updates of the set by an objective. It starts from the rows that an earlier stage selected, goes on with a set that is
@@ -97,7 +106,10 @@ class Synthesise:
     steps: int
     optimiser: Callable[[Any], torch.optim.Optimizer]  # of the set's parameter groups
     moves: Callable[[int], Collection[str] | None] | None = None
-    learn_step_size: bool = False
+    ready: Callable[[Work[Any], Synthetic[Any]], None] = as_it_is
+    """What becomes learnable before the first update: step sizes, labels."""
+    schedule: Callable[[int], float] | None = None  # of the step: what every learning rate is multiplied by
+    averaging: float | None = None  # the result is the moving average of the set with this decay, not its last state
 
     def run(self, work: Work[Any]) -> None:
         """Leaves the optimised set."""
@@ -105,8 +117,7 @@ class Synthesise:
             start = None if work.synthetic is None else work.synthetic.batch(rng=work.rng("decode"))
             made: Synthetic[Any] = work.problem.synthetic(work.counts, start, work.rng("start"))
             work.synthetic = made.to(work.problem.device)
-        if self.learn_step_size:
-            work.synthetic.learn_step_size()
+        self.ready(work, work.synthetic)
         resume = work.resume
         if resume is not None and resume["stage"] > work.stage:
             return
@@ -120,6 +131,8 @@ class Synthesise:
             optimiser=self.optimiser,
             seed=work.rng("optimise").getrandbits(63),
             moves=self.moves,
+            schedule=self.schedule,
+            averaging=self.averaging,
             callbacks=work.callbacks,
             checkpoint=None if work.checkpoint is None else self._checkpoint(work, before),
             resume=resume["run"] if resume is not None and resume["stage"] == work.stage else None,

@@ -14,6 +14,7 @@ from ..loop import Run
 from ..parametrizations.base import Synthetic
 from ..problem import B, Problem, draw
 from ..seeds import stream
+from .networks import Fresh, Networks
 from .pieces import rows_at_once
 
 __all__ = ["DistributionMatching", "PooledDistributionMatching"]
@@ -31,14 +32,13 @@ class DistributionMatching:
 
     n_real: int = 256  # real rows of each group
     augment: str | None = None  # the problem's augmentation that both sides go through
-    model: str | None = None  # of the zoo; None: its first
+    networks: Networks = Fresh()
     one_by_one: bool = True
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         groups, at_once = list(synthetic.counts), rows_at_once(problem, synthetic, self.n_real)
-        while True:
-            run.boundary()
-            phi = problem.new_model(run.rng, self.model).requires_grad_(False)
+        for net in self.networks.networks(problem, synthetic, run):
+            phi = net.requires_grad_(False)
             omega = run.rng.getrandbits(31)
             real, fake = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
             rows = [draw(problem.data.ids(g), self.n_real, real) for g in groups]
@@ -77,6 +77,7 @@ class PooledDistributionMatching(DistributionMatching):
 
     pool: int = 20
     renew: int = 3  # updates until the oldest pair is replaced; 0: never
+    model: str | None = None  # of the zoo; None: its first
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         groups, at_once = list(synthetic.counts), rows_at_once(problem, synthetic, self.n_real)

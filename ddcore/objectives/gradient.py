@@ -10,10 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..inner import fit, frozen_statistics, grads, optimiser, trainable
+from ..inner import frozen_statistics, grads, trainable
 from ..loop import Run
 from ..parametrizations.base import Synthetic
 from ..problem import B, Problem, Task, draw
+from .networks import Networks, TrainedOnSet
 from .pieces import rows_at_once
 
 __all__ = ["DISTANCES", "Distance", "GradientMatching", "cosine", "l1", "layer_cosine", "mse"]
@@ -80,46 +81,30 @@ class GradientMatching:
     the gradient is the same. BatchNorm takes its statistics from 16 real rows of each group and keeps them while matching.
     """
 
-    outer: int = 1  # updates along one network's training (the paper's T; "outer loop" in its code)
-    inner: int = 1  # epochs of network training on S between updates ("inner loop")
     n_real: int = 256  # real rows of each group
     distance: Distance = "layer-cosine"
     augment: str | None = None  # the augmentation that both sides go through
-    augment_training: str | None = None  # the augmentation of the network's own training on S
-    lr: float = 0.01  # of the network's own training, by plain SGD
-    size: int = 256  # minibatch of the network's training
-    model: str | None = None  # of the zoo; None: its first
+    networks: Networks = TrainedOnSet()
     one_by_one: bool = True
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         groups, D = list(synthetic.counts), DISTANCES[self.distance]  # noqa: N806
         at_once = rows_at_once(problem, synthetic, self.n_real)
-        training = problem.training_with(self.augment_training)
-        epoch = -(-sum(synthetic.counts.values()) // self.size)  # steps
-        while True:  # theta_0 ~ P
-            run.boundary()
-            net = problem.new_model(run.rng, self.model).train()
-            theta = trainable(net)
-            opt = optimiser(net, "sgd", self.lr)
-            for t in range(self.outer):
-                total = torch.zeros((), device=problem.device)
-                with frozen_statistics(net, lambda: problem.data.sample(16, groups, rng=run.rng)):
-                    for g in groups:
-                        omega = run.rng.getrandbits(31)
-                        rows = draw(problem.data.ids(g), self.n_real, run.rng)
-                        want = _real_gradient(problem, net, self.augment, omega, rows, run.rng, at_once)
-                        fake = problem.augment(self.augment, synthetic.batch(g, run.rng), omega)
-                        have = grads(problem.loss(net, fake), theta, create_graph=True)
-                        d = D(have, want)
-                        if self.one_by_one:
-                            torch.autograd.backward(d, inputs=synthetic.leaves())
-                            d = d.detach()
-                        total = total + d
-                yield total
-                if t + 1 < self.outer:
-                    seed = run.rng.getrandbits(31)
-                    batches = (synthetic.train_batch(training, k, seed, self.size) for k in range(self.inner * epoch))
-                    fit(training, net, batches, opt, self.lr)
+        for net in self.networks.networks(problem, synthetic, run):  # theta_t
+            theta, total = trainable(net), torch.zeros((), device=problem.device)
+            with frozen_statistics(net, lambda: problem.data.sample(16, groups, rng=run.rng)):
+                for g in groups:
+                    omega = run.rng.getrandbits(31)
+                    rows = draw(problem.data.ids(g), self.n_real, run.rng)
+                    want = _real_gradient(problem, net, self.augment, omega, rows, run.rng, at_once)
+                    fake = problem.augment(self.augment, synthetic.batch(g, run.rng), omega)
+                    have = grads(problem.loss(net, fake), theta, create_graph=True)
+                    d = D(have, want)
+                    if self.one_by_one:
+                        torch.autograd.backward(d, inputs=synthetic.leaves())
+                        d = d.detach()
+                    total = total + d
+            yield total
 
 
 def _real_gradient(

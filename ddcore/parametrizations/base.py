@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import BudgetError
+from ..errors import BudgetError, NotSupported
 from ..labels import LabelKind
 from ..problem import DataSource, Problem, tensors
 from ..seeds import stream
@@ -67,6 +67,10 @@ class Synthetic(nn.Module, Generic[B]):
         """Makes the step size a parameter that an objective may move."""
         self.log_step_size.requires_grad_(True)
         return self
+
+    def learn_labels(self, kind: LabelKind, start: Tensor) -> Self:  # (rows, k)
+        """Makes the labels a parameter of kind "probabilities" or "values" that an objective may move, from `start`."""
+        raise NotSupported(f"{type(self).__name__} cannot learn its labels: choose a method that keeps them")
 
     def epoch(self, t: int, size: int | None) -> int:
         """The epoch that training step t belongs to."""

@@ -21,6 +21,7 @@ from peer import Peer
 from ddcore.loop import Objective, Run, optimise
 from ddcore.objectives.distribution import DistributionMatching
 from ddcore.objectives.gradient import GradientMatching
+from ddcore.objectives.networks import TrainedOnSet
 from ddcore.parametrizations.base import Selected
 from ddcore.problem import Problem
 from ddcore.seeds import stream
@@ -62,8 +63,8 @@ def main() -> None:
         ("dm ipc 10", "main_DM", 10, 5, {"--dsa_strategy": DSA}, dm, 1, 1.0),
         ("dc ipc 1", "main", 1, 4, {"--method": "DC"}, GradientMatching(), 1, 0.1),
         ("dsa ipc 1", "main", 1, 4, {"--method": "DSA", "--dsa_strategy": DSA},
-         GradientMatching(augment="match", augment_training="train"), 1, 0.1),
-        ("dc ipc 10", "main", 10, 1, {"--method": "DC"}, GradientMatching(outer=10, inner=50), 10, 0.1),
+         GradientMatching(augment="match", networks=TrainedOnSet(augment="train")), 1, 0.1),
+        ("dc ipc 10", "main", 10, 1, {"--method": "DC"}, GradientMatching(networks=TrainedOnSet(outer=10, epochs=50)), 10, 0.1),
     ]  # fmt: skip
     print(f"torch {torch.__version__}, {problem.device}, {torch.get_num_threads()} threads; width {given.width}")
     for name, main_, ipc, n, arguments, objective, updates, lr in cases:

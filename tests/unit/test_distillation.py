@@ -22,6 +22,7 @@ from ddcore.methods.coresets import starting_rows
 from ddcore.methods.plan import Label, Plan, Synthesise
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import GradientMatching
+from ddcore.objectives.networks import TrainedOnSet
 from ddcore.options import Options
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
@@ -62,7 +63,7 @@ def two_stages(problem, counts, options):
             *starting_rows("real"),
             Synthesise(PooledDistributionMatching(n_real=8, pool=2, renew=2), 4, ADAM),
             Label(soften),
-            Synthesise(GradientMatching(outer=2, n_real=8), 5, ADAM),
+            Synthesise(GradientMatching(8, networks=TrainedOnSet(outer=2)), 5, ADAM),
             Label(lambda work: setattr(work.synthetic, "label_note", "done")),
         )
     )

@@ -14,6 +14,7 @@ from ddcore.inner import frozen_statistics
 from ddcore.loop import Run, optimise
 from ddcore.objectives import gradient
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
+from ddcore.objectives.networks import TrainedOnSet
 from ddcore.problem import Output
 from ddcore.rows import RowData, Rows, RowSynthetic
 from ddcore.seeds import torch_seeded
@@ -83,7 +84,7 @@ def reference(drawn, x, objective, steps, lr=0.5):
     taken, seeds = iter(drawn.data.taken), iter(drawn.seeds)
     networks = iter(drawn.networks)
     x, y = x.clone(), torch.tensor([0, 0, 1, 1, 2, 2])
-    losses, gradients, t, net = [], [], objective.outer, None
+    losses, gradients, t, net = [], [], objective.networks.outer, None
 
     def augmented(rows, name):
         if name is None:
@@ -93,7 +94,7 @@ def reference(drawn, x, objective, steps, lr=0.5):
         return toys.roll(Rows(rows), seed).x
 
     for step in range(steps):
-        if t == objective.outer:
+        if t == objective.networks.outer:
             net, t = copy.deepcopy(next(networks)), 0
         x.requires_grad_(True)
         loss = 0.0
@@ -113,13 +114,13 @@ def reference(drawn, x, objective, steps, lr=0.5):
         gradients.append(g)
         x = (x - lr * g).detach()
         t += 1
-        if t < objective.outer and step + 1 < steps:
-            for _ in range(objective.inner):
-                rows = augmented(x, objective.augment_training)
+        if t < objective.networks.outer and step + 1 < steps:
+            for _ in range(objective.networks.epochs):
+                rows = augmented(x, objective.networks.augment)
                 d = torch.autograd.grad(cross_entropy(net, rows, y), list(net.parameters()))
                 with torch.no_grad():
                     for p, e in zip(net.parameters(), d):
-                        p -= objective.lr * e
+                        p -= objective.networks.lr * e
     return losses, gradients, x
 
 
@@ -151,12 +152,12 @@ def test_each_distance(distance, one_by_one):
 
 def test_networks_trained_on_the_set_between_updates():
     """DC's loop nest: two networks, three updates along the training of each, two epochs between updates."""
-    assert_equals_reference(GradientMatching(outer=3, inner=2, n_real=4, lr=0.3), 5)
+    assert_equals_reference(GradientMatching(4, networks=TrainedOnSet(outer=3, epochs=2, lr=0.3)), 5)
 
 
 def test_one_augmentation_for_both_sides():
     """DSA: a record for each group and update that real and synthetic rows share, and one for each training step."""
-    objective = GradientMatching(outer=2, inner=2, n_real=4, lr=0.3, augment="match", augment_training="train")
+    objective = GradientMatching(4, augment="match", networks=TrainedOnSet(outer=2, epochs=2, lr=0.3, augment="train"))
     drawn = toys.recorded(Small)
     optimise(drawn.problem, start(), objective, steps=2, optimiser=SGD)
     matched = [seed for name, seed in drawn.seeds if name == "match"]
@@ -166,7 +167,7 @@ def test_one_augmentation_for_both_sides():
 
 
 def test_a_minibatch_is_trained_on_when_the_set_is_larger():
-    objective = GradientMatching(outer=2, inner=3, n_real=4, size=4)
+    objective = GradientMatching(4, networks=TrainedOnSet(outer=2, epochs=3, size=4))
     drawn = toys.recorded(Small)
     optimise(drawn.problem, start(), objective, steps=2, optimiser=SGD)
     sizes = [rows for _, rows, _ in drawn.reads]
@@ -296,7 +297,7 @@ def test_gradient_matching_freezes_them_in_every_update():
 
     p = toys.image(models={"normed": Spied})
     s = p.synthetic(dict.fromkeys(range(3), 2), None, random.Random(0))
-    optimise(p, s, GradientMatching(outer=2, n_real=7), steps=2, optimiser=SGD)
+    optimise(p, s, GradientMatching(7, networks=TrainedOnSet(outer=2)), steps=2, optimiser=SGD)
     per_update = [modes[:7], modes[8:15]]
     assert modes[7][:2] == (6, True)  # the network's own training
     for calls in per_update:

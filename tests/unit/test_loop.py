@@ -13,6 +13,7 @@ from ddcore.errors import Diverged, ObjectiveExhausted, OptionError
 from ddcore.loop import Run, optimise
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import GradientMatching
+from ddcore.objectives.networks import TrainedOnSet
 
 ADAM = partial(torch.optim.Adam, lr=0.01)
 SGD = partial(torch.optim.SGD, lr=0.1)
@@ -77,7 +78,7 @@ class Adversary:
 
 
 OBJECTIVES = {
-    "networks": GradientMatching(outer=3, n_real=8, augment="match"),
+    "networks": GradientMatching(8, augment="match", networks=TrainedOnSet(outer=3)),
     "fresh": DistributionMatching(n_real=8),
     "pool": PooledDistributionMatching(n_real=8, pool=3, renew=2),
     "adversary": Adversary(),

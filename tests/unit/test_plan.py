@@ -11,9 +11,10 @@ import toys
 
 from ddcore import labels
 from ddcore.errors import Diverged
-from ddcore.methods.plan import Label, Plan, Prepare, Select, Synthesise, Work
+from ddcore.methods.plan import Label, Plan, Prepare, Select, Synthesise, Work, learn_step_size
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import GradientMatching
+from ddcore.objectives.networks import TrainedOnSet
 from ddcore.parametrizations import Selected
 from ddcore.rows import RowSynthetic
 
@@ -40,7 +41,9 @@ def two_stages():
             random_rows(),
             Synthesise(PooledDistributionMatching(n_real=8, pool=2, renew=2), 5, ADAM),
             Label(soften),
-            Synthesise(lambda work: GradientMatching(outer=2, n_real=8, lr=work.results["shift"]), 6, ADAM),
+            Synthesise(
+                lambda work: GradientMatching(8, networks=TrainedOnSet(outer=2, lr=work.results["shift"])), 6, ADAM
+            ),
         )
     )
 
@@ -92,7 +95,7 @@ def test_a_later_stage_goes_on_with_the_set():
 
 
 def test_learned_step_sizes_and_schedules_are_of_the_stage():
-    stage = Synthesise(DistributionMatching(4), 1, ADAM, moves=lambda step: (), learn_step_size=True)
+    stage = Synthesise(DistributionMatching(4), 1, ADAM, moves=lambda step: (), ready=learn_step_size)
     s = Work(toys.image(), COUNTS, 0).perform(Plan((random_rows(), stage)))
     assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
     chosen = Work(toys.image(), COUNTS, 0).perform(Plan((random_rows(),)))
