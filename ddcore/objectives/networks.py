@@ -185,7 +185,7 @@ class Snapshots:
 
 @dataclass(frozen=True)
 class Interpolated:
-    r"""Between the start and the end of an expert: \theta = u \theta_0 + (1 - u) \theta_T, u uniform in [low, high] (NCFM; DANCE)."""
+    r"""Between an expert's start and end: \theta = u \theta_0 + (1 - u) \theta_T, u uniform in [low, high] (NCFM; DANCE)."""
 
     experts: Sequence[Trajectory]
     low: float = 0.0
