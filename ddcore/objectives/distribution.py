@@ -14,6 +14,7 @@ from ..loop import Run
 from ..parametrizations.base import Synthetic
 from ..problem import B, Problem, draw
 from ..seeds import stream
+from .features import has_batchnorm
 from .networks import Fresh, Networks
 from .pieces import rows_at_once
 
@@ -55,7 +56,7 @@ class DistributionMatching:
         rng: random.Random,
     ) -> Tensor:  # ()
         counts = synthetic.counts
-        if not self.one_by_one or _has_batchnorm(phi):
+        if not self.one_by_one or has_batchnorm(phi):
             s = phi(problem.augment(self.augment, synthetic.batch(list(counts), rng), omega)).features
             have = torch.stack([part.mean(0) for part in torch.split(s, list(counts.values()))])  # (groups, d)
             return (want - have).square().sum()
@@ -116,7 +117,7 @@ def _real_means(
         found: Tensor = phi(problem.augment(augment, problem.data.take(ids, rng), omega)).features
         return found
 
-    if _has_batchnorm(phi) or not problem.data.separable:
+    if has_batchnorm(phi) or not problem.data.separable:
         every = features([i for ids in rows for i in ids])
         return torch.stack([part.mean(0) for part in torch.split(every, [len(ids) for ids in rows])])
     means = []
@@ -124,7 +125,3 @@ def _real_means(
         parts = [features(ids[k : k + at_once]).sum(0) for k in range(0, len(ids), at_once)]
         means.append(torch.stack(parts).sum(0) / len(ids))
     return torch.stack(means)
-
-
-def _has_batchnorm(net: nn.Module) -> bool:
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
