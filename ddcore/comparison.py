@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from joblib import Parallel, delayed
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from .budget import Budget
 from .devices import resolve_device
@@ -40,10 +40,13 @@ class Sweep(Options):
     methods: list[str] = Field(min_length=1, description="methods by name; `random` is added where it is missing")
     ipc: list[int] | int | None = Field(None, description="rows per class, one or several")
     ratio: list[float] | float | None = Field(None, description="parts of the training rows, instead of ipc")
-    distillations: int = Field(1, ge=1, description="independent distillations of each cell")
+    distillations: PositiveInt | dict[str, PositiveInt] = Field(
+        1, description="independent distillations of each cell; or a table of them by method, 1 for the others"
+    )
     seeds: int = Field(5, ge=1, description="networks that each distilled set is scored with")
     preset: str = Field("quick", description="the methods' preset: quick or paper")
     steps: int | None = Field(None, ge=1, description="updates, where a method has them")
+    split: Literal["val", "test"] = Field("test", description="rows that are scored; settings are chosen on val")
     protocol: str | None = Field(None, description="evaluation recipe; the problem's own by default")
     models: list[str] = Field(default_factory=list, description="networks of the zoo; the problem's first by default")
     options: dict[str, dict[str, Any]] = Field(
@@ -65,6 +68,7 @@ class Cell:
     preset: str
     distillation: int
     seeds: int
+    split: str
     protocol: str
     models: tuple[str, ...]
 
@@ -128,6 +132,8 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
         raise OptionError("a sweep file needs either `ipc` or `ratio`, a number or a list")
     listed: Sequence[int | float] = _listed(sweep.ipc if sweep.ratio is None else sweep.ratio)
     methods = sweep.methods if "random" in sweep.methods else [*sweep.methods, "random"]
+    if isinstance(sweep.distillations, dict) and (unknown := set(sweep.distillations) - set(methods)):
+        raise OptionError(f"distillations for {', '.join(sorted(unknown))}, which are not among the methods")
     if unused := set(sweep.options) - {*methods, *sweep.problems}:
         raise OptionError(
             f"options for {', '.join(sorted(unused))}, which are neither among the methods nor the problems"
@@ -160,10 +166,15 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
                         preset=sweep.preset,
                         distillation=d,
                         seeds=sweep.seeds,
+                        split=sweep.split,
                         protocol=recipe,
                         models=models,
                     )
-                    for d in range(sweep.distillations)
+                    for d in range(
+                        sweep.distillations
+                        if isinstance(sweep.distillations, int)
+                        else sweep.distillations.get(label, 1)
+                    )
                 ]
     return cells, refused
 
@@ -207,7 +218,10 @@ def _perform(cell: Cell, out: Path, device: str) -> Path:
         problem = problem.to(resolve_device(device))
         synthetic = artifact.synthetic(problem)
         networks = [stream(cell.distillation, "network", s).getrandbits(31) for s in range(cell.seeds)]
-        scores = {m: [score(problem, train(problem, synthetic, recipe, s, m)) for s in networks] for m in cell.models}
+        scores = {
+            m: [score(problem, train(problem, synthetic, recipe, s, m), cell.split) for s in networks]
+            for m in cell.models
+        }
         cost = folder / "cost.json"
         result = {"scores": scores, "cost": json.loads(cost.read_text()) if cost.is_file() else {}}
     except (NotSupported, DataError, Diverged) as error:
@@ -244,6 +258,7 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
                         "seeds": group[0].seeds,
                         "distillations": len(draws),
                         "model": model,
+                        "split": group[0].split,
                         "protocol": group[0].protocol,
                         "preset": group[0].preset,
                         "seconds": statistics.fmean(seconds) if seconds else None,
@@ -254,21 +269,22 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
 
 def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
     lines = [
-        f"{sweep.distillations} x {sweep.seeds} (distillations x networks), preset {sweep.preset}; ± is the standard error.",
+        f"{sweep.seeds} networks for each distilled set, preset {sweep.preset}, split {sweep.split}; n: distillations; ± is the "
+        "standard error of the mean, over distillations where there are several and over networks where there is one.",
         "",
-        "| problem | method | budget | model | metric | mean | seconds | protocol |",
-        "|---|---|---|---|---|---|---|---|",
+        "| problem | method | budget | model | metric | mean | n | seconds | protocol |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         budget = f"ipc {row['ipc']}" if "ipc" in row else f"ratio {row['ratio']}"
         if "error" in row:
-            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | {row['error']} | | |")
+            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | {row['error']} | | | |")
             continue
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         lines.append(
             f"| {row['problem']} | {row['method']} | {budget} | {row['model']} | {row['metric']} | {row['mean']:.4f}{error} "
-            f"| {seconds} | {row['protocol']} |"
+            f"| {row['distillations']} | {seconds} | {row['protocol']} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -79,6 +79,26 @@ def test_with_one_distillation_the_error_is_over_networks(tmp_path):
     assert compare({**SWEEP, "ipc": 1, "distillations": 1, "seeds": 1}, tmp_path / "one")[0]["stderr"] is None
 
 
+def test_distillations_of_some_methods_only(tmp_path, distilled):
+    rows = compare({**SWEEP, "ipc": 1, "distillations": {"dm": 3}}, tmp_path)
+    assert {r["method"]: r["distillations"] for r in rows} == {"dm": 3, "random": 1}
+    assert sorted(distilled) == ["dm", "dm", "dm", "random"]
+    with pytest.raises(OptionError, match="distillations for dn, which are not among the methods"):
+        compare({**SWEEP, "distillations": {"dn": 3}}, tmp_path)
+
+
+def test_settings_can_be_compared_on_val(tmp_path):
+    once = {**SWEEP, "ipc": 1, "distillations": 1}
+    val, test = (compare({**once, "split": split}, tmp_path) for split in ("val", "test"))
+    assert {r["split"] for r in val} == {"val"}
+    assert {r["split"] for r in test} == {"test"}
+    problem, cell = toys.image(), next((tmp_path / "cells" / "image-toy" / "dm").glob("1-0-*"))
+    assert len(list(cell.parent.iterdir())) == 2  # one folder for each split
+    assert val[0]["mean"] * 3 * len(problem.data.ids(split="val")) == pytest.approx(
+        round(val[0]["mean"] * 3 * len(problem.data.ids(split="val")))
+    )
+
+
 def test_a_rerun_computes_what_is_missing_and_gives_the_same_rows(tmp_path, distilled):
     rows = compare(SWEEP, tmp_path)
     assert len(distilled) == 8
