@@ -38,8 +38,7 @@ class DistributionMatching:
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         groups, at_once = list(synthetic.counts), rows_at_once(problem, synthetic, self.n_real)
-        for net in self.networks.networks(problem, synthetic, run):
-            phi = net.requires_grad_(False)
+        for phi in self.networks.networks(problem, synthetic, run):
             omega = run.rng.getrandbits(31)
             real, fake = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
             rows = [draw(problem.data.ids(g), self.n_real, real) for g in groups]

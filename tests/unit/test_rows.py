@@ -8,12 +8,14 @@ import torch
 import toys
 
 from ddcore import labels
-from ddcore.errors import DataError
+from ddcore.errors import DataError, NotSupported
 from ddcore.loop import optimise
 from ddcore.objectives.distribution import DistributionMatching
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
+from ddcore.parametrizations import Selected
 from ddcore.problem import Output
 from ddcore.rows import Classification, RowData, Rows, RowSynthetic, TeacherLabels, row_set, stratified_split
+from ddcore.seeds import stream
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -193,3 +195,20 @@ def test_accuracy_is_of_the_whole_split():
         (Output(small, small), Rows(small, torch.zeros(1, dtype=torch.int64))),
     ]
     assert task.score(pairs) == {"accuracy": pytest.approx(0.9)}
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "values"])
+def test_learned_labels_start_where_they_are_told(kind):
+    p, s = toys.case("image", start=True)
+    start = torch.tensor([[0.7, 0.2, 0.1]]).expand(sum(s.counts.values()), 3)
+    s.learn_labels(kind, start)
+    assert s.label_kind == kind
+    assert torch.allclose(p.task.targets(s.batch()), start, atol=1e-5)
+    assert {group["name"] for group in s.param_groups()} == {"rows", "labels"}
+    p.loss(p.new_model(stream("net")), s.batch()).backward()
+    assert s.labels.stored.grad.abs().sum() > 0
+
+
+def test_a_set_that_cannot_learn_its_labels_says_so():
+    with pytest.raises(NotSupported, match="Selected cannot learn its labels"):
+        Selected(toys.pictures(), {0: [0]}).learn_labels("values", torch.zeros(1, 3))
