@@ -29,11 +29,12 @@ Seen = tuple[Tensor, ...]
 class FeatureMatching(ABC):
     r"""In every update, with a network \phi and one augmentation A_\omega for both sides,
 
-        \sum_g  D( look(\phi(A_\omega(T_g))), look(\phi(A_\omega(S_g))) )  +  \sum_g  mean over S_g of per_row
+        \sum_g  D( look(\phi(A_\omega(T_g))), look(\phi(A_\omega(S_g))) )
 
-    A subclass writes `distance`; `look` where it compares more than the features; `per_row` for what each synthetic row is to be
-    by itself; `matched` where groups are compared with each other. `one_by_one` backpropagates one group at a time, in the
-    memory of one; the gradient is the same. Networks with BatchNorm see all groups in one forward.
+    A subclass writes `distance`; `look` where it compares more than the features; `judged` for what else the synthetic rows are
+    to be (their losses, what a trained network makes of them); `matched` where groups are compared with each other.
+    `one_by_one` backpropagates one group at a time, in the memory of one; the gradient is the same. Networks with BatchNorm
+    see all groups in one forward.
 
     It draws what DistributionMatching draws: at equal seed both see the same networks, augmentations and real rows.
     """
@@ -47,7 +48,7 @@ class FeatureMatching(ABC):
 
     @abstractmethod
     def distance(self, real: Seen, fake: Seen, g: int, run: Run) -> Tensor:  # ()
-        """Of one group's real rows (without grad) from its synthetic ones."""
+        """Of one group's synthetic rows, looked at and judged, from its real ones, looked at without grad."""
 
     # ------------------------------------------------------------------------------------------------ may be written
 
@@ -55,9 +56,13 @@ class FeatureMatching(ABC):
         """What of an output is compared, rows first; real rows are read in pieces, each by itself."""
         return (out.features,)
 
-    def per_row(self, problem: Problem[B], net: nn.Module, batch: B, out: Output, run: Run) -> Tensor | None:  # (rows,)
-        """A loss of each synthetic row of the augmented batch; its mean over a group is added to the group's distance."""
+    def judge(self, problem: Problem[B], net: nn.Module, run: Run) -> nn.Module | None:
+        """A second network that only synthetic rows go through; drawn once an update."""
         return None
+
+    def judged(self, problem: Problem[B], judge: nn.Module | None, batch: B, out: Output) -> Seen:
+        """What else is known of the synthetic rows, rows first; it follows in `fake` on what `look` finds."""
+        return ()
 
     def matched(self, real: Mapping[int, Seen], fake: Mapping[int, Seen], run: Run) -> Tensor:  # ()
         """The distances of all groups; who compares groups with each other sets `one_by_one` to False."""
@@ -77,7 +82,7 @@ class FeatureMatching(ABC):
         omega = run.rng.getrandbits(31)
         real_rng, fake_rng = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
         rows = {g: draw(problem.data.ids(g), self.n_real, real_rng) for g in groups}
-        total = torch.zeros((), device=problem.device)
+        judge, total = self.judge(problem, net, run), torch.zeros((), device=problem.device)
         blocks = [[g] for g in groups] if self.one_by_one and not has_batchnorm(net) else [groups]
         for block in blocks:
             ids = [i for g in block for i in rows[g]]
@@ -85,10 +90,8 @@ class FeatureMatching(ABC):
             real = _by_group(seen, {g: len(rows[g]) for g in block})
             batch = problem.augment(self.augment, synthetic.batch(block, fake_rng), omega)
             out, counts = net(batch), {g: synthetic.counts[g] for g in block}
-            loss = self.matched(real, _by_group(self.look(out), counts), run)
-            per_row = self.per_row(problem, net, batch, out, run)
-            if per_row is not None:
-                loss = loss + torch.stack([part.mean() for part in per_row.split(list(counts.values()))]).sum()
+            fake = _by_group((*self.look(out), *self.judged(problem, judge, batch, out)), counts)
+            loss = self.matched(real, fake, run)
             if len(blocks) > 1:
                 torch.autograd.backward(loss, inputs=synthetic.leaves())
                 loss = loss.detach()

@@ -17,7 +17,17 @@ from ..parametrizations.base import Synthetic
 from ..problem import Problem
 from ..recipes import Rule
 
-__all__ = ["Fresh", "Interpolated", "Networks", "Pool", "Queue", "Snapshots", "TrainedOnReal", "TrainedOnSet"]
+__all__ = [
+    "Fresh",
+    "Interpolated",
+    "Networks",
+    "Pool",
+    "Queue",
+    "Snapshots",
+    "TrainedOnReal",
+    "TrainedOnSet",
+    "trained",
+]
 B = TypeVar("B")
 
 
@@ -198,6 +208,12 @@ class Interpolated:
             start, end = expert.snapshots[0], expert.snapshots[-1]
             theta = {k: u * start[k] + (1 - u) * end[k] for k in start}
             yield _loaded(problem, expert.model, theta, run.rng)
+
+
+def trained(problem: Problem[B], experts: Sequence[Trajectory], rng: random.Random) -> nn.Module:
+    """One of the experts, drawn, as it is at the end of its path."""
+    expert = rng.choice(experts)
+    return _loaded(problem, expert.model, expert.teacher, rng)
 
 
 def _loaded(problem: Problem[B], model: str, theta: Snapshot, rng: random.Random) -> nn.Module:

@@ -23,8 +23,11 @@ class Means(FeatureMatching):
 
 @dataclass(frozen=True)
 class MeansAndLosses(Means):
-    def per_row(self, problem, net, batch, out, run):
-        return problem.task.losses(out, batch)
+    def judged(self, problem, judge, batch, out):
+        return (problem.task.losses(out, batch),)
+
+    def distance(self, real, fake, g, run):
+        return super().distance(real, fake, g, run) + fake[1].mean()
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])
