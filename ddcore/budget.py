@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,8 +39,8 @@ class Budget:
             return {"ratio": self.ratio, "ratio_of": self.ratio_of}
         return {"ipc": self.ipc} if self.ipc is not None else {"bytes": self.bytes or 0}
 
-    def counts(self, data: DataSource) -> Mapping[int, int]:
-        """Rows of each group: equal for ipc, in proportion for a ratio or bytes, at least one each."""
+    def counts(self, data: DataSource, names: Sequence[str] = ()) -> Mapping[int, int]:
+        """Rows of each group: equal for ipc, in proportion for a ratio or bytes, at least one each. `names` are the classes'."""
         sizes = {g: len(data.ids(g)) for g in data.groups}
         if self.ipc is not None:
             counts = dict.fromkeys(sizes, self.ipc)
@@ -63,8 +63,9 @@ class Budget:
             counts = _proportional(max(rows, len(sizes)), sizes)
         for g, n in counts.items():
             if n > sizes[g]:
+                group = f"class {names[g]!r}" if g < len(names) else f"group {g}"
                 raise BudgetError(
-                    f"group {g} has {sizes[g]} training rows and the budget asks for {n}: "
+                    f"{group} has {sizes[g]} training rows and the budget asks for {n}: "
                     f"the largest ipc that every group can fill is {min(sizes.values())}"
                 )
         return counts

@@ -50,7 +50,7 @@ def plan(
 ) -> tuple[Plan, dict[str, Any]]:
     """The stages of a method on a problem, and its record: name, preset, resolved options, paper."""
     chosen = resolve_method(method, problem)
-    counts = budget.counts(problem.data)
+    counts = budget.counts(problem.data, problem.class_names)
     resolved = chosen.resolve(problem, counts, preset, options)
     record = {"name": chosen.name, "preset": preset, "options": resolved.model_dump(mode="json"), "paper": chosen.paper}
     return chosen.plan(problem, counts, resolved), record
@@ -101,7 +101,7 @@ def distill(
         described: Mapping[str, Any] = {"rows": sum(counts.values())}
     else:
         budget = Budget(ipc, ratio, bytes, ratio_of)
-        counts, described = budget.counts(problem.data), budget.describe()
+        counts, described = budget.counts(problem.data, problem.class_names), budget.describe()
         if synthetic is not None and synthetic.counts != counts:
             have, asked = sum(synthetic.counts.values()), sum(counts.values())
             raise BudgetError(f"the set has {have} rows and the budget asks for {asked}: leave the budget out")

@@ -86,7 +86,7 @@ def estimate(
     given = {**(options or {}), **({} if steps is None else {"steps": steps})}
     stages, record = plan(problem, method, budget, preset, given)
     probe = _Probe()
-    work = Work(problem, budget.counts(problem.data), seed, callbacks=(probe,))
+    work = Work(problem, budget.counts(problem.data, problem.class_names), seed, callbacks=(probe,))
     began = time.perf_counter()
     with contextlib.suppress(_Enough):
         work.perform(stages)

@@ -64,6 +64,8 @@ def test_too_small_a_ratio_still_has_a_row_of_each_group():
 def test_a_group_that_cannot_be_filled():
     with pytest.raises(BudgetError, match=r"group 9 has 3 training rows and the budget asks for 4: .* is 3"):
         Budget(ipc=4).counts(rows({4: 5, 9: 3}))
+    with pytest.raises(BudgetError, match=r"class 'bird' has 3 training rows and the budget asks for 4"):
+        Budget(ipc=4).counts(rows({0: 5, 1: 3}), ("cat", "bird"))
 
 
 @pytest.mark.parametrize(
