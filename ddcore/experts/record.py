@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ class Trajectory:
     seed: int
     stride: int  # epochs between snapshots
     snapshots: Sequence[Snapshot]  # the first before any training
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)  # at the end: a teacher's BatchNorm statistics
 
     @property
     def teacher(self) -> Snapshot:
