@@ -19,6 +19,7 @@ from .budget import Budget
 from .devices import resolve_device
 from .distributed import rank
 from .errors import ArtifactError, BudgetError, Diverged, OptionError
+from .experts import Backend
 from .loop import Callback, Objective
 from .methods.base import Method
 from .methods.coresets import starting_rows
@@ -77,6 +78,9 @@ def distill(
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
     data: str | Path | None = None,
+    jobs: int = 1,
+    backend: Backend = "loky",
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Artifact:
     """Distils a problem into a budget of `ipc` rows per class, a `ratio` of the rows, or `bytes`.
 
@@ -85,6 +89,9 @@ def distill(
     and is its own budget (random real rows of the problem's own parametrization by default). With `out`, the artifact is
     saved there; until then checkpoints go to `OUT.partial`, from which `resume=True` goes on to the result of an
     uninterrupted run, bit for bit.
+
+    Experts that a method needs and that are not cached yet are trained first, by `jobs` processes of this machine or, with
+    `backend="ray"`, of a Ray cluster; `progress(what, done, total)` is told how far that is.
 
     Raises UnknownName, OptionError, BudgetError, NotSupported, and Diverged, whose `artifact` holds the last good state.
     """
@@ -144,6 +151,9 @@ def distill(
         callbacks=callbacks,
         checkpoint=None if partial_ is None else partial_.write,
         resume=None if partial_ is None else partial_.read(),
+        jobs=jobs,
+        backend=backend,
+        progress=progress,
     )
     began = time.perf_counter()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -30,8 +30,23 @@ Examples:
 @request_options
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for the result.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same run.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that train the experts a method needs, once: they are cached.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["loky", "ray"]),
+    default="loky",
+    show_default=True,
+    help="Where they run: this machine, or a Ray cluster.",
+)
 @debug_option
-def distill(out: Path, resume: bool, **flags: Any) -> None:
+def distill(out: Path, resume: bool, jobs: int, backend: Literal["loky", "ray"], **flags: Any) -> None:
     """Distils PROBLEM into a small set of rows and writes it to a folder.
 
     The budget is one of --ipc, --ratio and --bytes. The resolved options are written to DIR/run.toml, and
@@ -51,6 +66,9 @@ def distill(out: Path, resume: bool, **flags: Any) -> None:
                 out=out,
                 resume=resume,
                 callbacks=[progress.step],
+                jobs=jobs,
+                backend=backend,
+                progress=progress.count,
             )
     except Diverged as error:
         raise _diverged(error, out) from error

@@ -1,7 +1,7 @@
 """Experts and teachers: the paths of networks in training on real data, kept in a store and trained where they are absent."""
 
 from .record import Snapshot, Trajectory
-from .store import Cost, estimate_experts, train_experts
+from .store import Backend, Cost, estimate_experts, train_experts
 from .training import Training
 
-__all__ = ["Cost", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]
+__all__ = ["Backend", "Cost", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]

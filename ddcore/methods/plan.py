@@ -9,12 +9,24 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from ..experts import Backend, Training, train_experts
 from ..loop import Callback, Objective, Snapshot, optimise
 from ..parametrizations.base import Selected, Synthetic
 from ..problem import Problem
 from ..seeds import stream, torch_seeded
 
-__all__ = ["Label", "Plan", "Prepare", "Select", "Stage", "Synthesise", "Work", "as_it_is", "learn_step_size"]
+__all__ = [
+    "Experts",
+    "Label",
+    "Plan",
+    "Prepare",
+    "Select",
+    "Stage",
+    "Synthesise",
+    "Work",
+    "as_it_is",
+    "learn_step_size",
+]
 B = TypeVar("B")
 
 
@@ -32,6 +44,9 @@ class Work(Generic[B]):
     checkpoint: Callable[[Callable[[], dict[str, Any]]], None] | None = None
     resume: Mapping[str, Any] | None = None  # what `checkpoint` was handed: {"stage", "history", "run"}
     stage: int = 0
+    jobs: int = 1  # processes that train experts
+    backend: Backend = "loky"
+    progress: Callable[[str, int, int], None] | None = None  # what is prepared, how much of it is done, of how much
 
     def rng(self, purpose: str) -> random.Random:
         """A stream of this stage's own."""
@@ -67,7 +82,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Something that later stages need, kept under a name: experts, teachers, generators."""
+    """Something that later stages need, kept under a name: teachers' labels, generators, real features."""
 
     name: str
     make: Callable[[Work[Any]], Any]
@@ -75,6 +90,28 @@ class Prepare:
     def run(self, work: Work[Any]) -> None:
         """Leaves `work.results[name]`."""
         work.results[self.name] = self.make(work)
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Networks' paths in training on the real rows: read from the store, and trained where they are absent. All runs on a
+    problem share them, whatever their seeds."""
+
+    number: int
+    training: Training
+    model: str | None = None  # of the zoo; None: its first
+
+    def run(self, work: Work[Any]) -> None:
+        """Leaves `work.results["experts"]`, a list of trajectories."""
+        work.results["experts"] = train_experts(
+            work.problem,
+            self.number,
+            self.training,
+            model=self.model,
+            jobs=work.jobs,
+            backend=work.backend,
+            progress=work.progress,
+        )
 
 
 @dataclass(frozen=True)
