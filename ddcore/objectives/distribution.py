@@ -16,7 +16,7 @@ from ..problem import B, Problem, draw
 from ..seeds import stream
 from .features import has_batchnorm
 from .networks import Fresh, Networks
-from .pieces import rows_at_once
+from .pieces import blocks, rows_at_once
 
 __all__ = ["DistributionMatching", "PooledDistributionMatching"]
 
@@ -27,8 +27,8 @@ class DistributionMatching:
 
         \sum_g \| mean \phi(A_\omega(T_g)) - mean \phi(A_\omega(S_g)) \|^2
 
-    over the features before the classifier, under the same augmentation A_\omega on both sides. `one_by_one` does one group
-    at a time, in the memory of one; the gradient is the same. Networks with BatchNorm see all groups in one forward.
+    over the features before the classifier, under the same augmentation A_\omega on both sides. `one_by_one` does a few groups
+    at a time, as many as the cache holds; the gradient is the same. Networks with BatchNorm see all groups in one forward.
     """
 
     n_real: int = 256  # real rows of each group
@@ -43,7 +43,7 @@ class DistributionMatching:
             real, fake = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
             rows = [draw(problem.data.ids(g), self.n_real, real) for g in groups]
             want = _real_means(problem, phi, self.augment, omega, rows, real, at_once)
-            yield self._distance(problem, synthetic, phi, omega, want, fake)
+            yield self._distance(problem, synthetic, phi, omega, want, fake, at_once)
 
     def _distance(
         self,
@@ -53,18 +53,20 @@ class DistributionMatching:
         omega: int,
         want: Tensor,  # (groups, d)
         rng: random.Random,
+        at_once: int,  # rows in one forward
     ) -> Tensor:  # ()
         counts = synthetic.counts
-        if not self.one_by_one or has_batchnorm(phi):
-            s = phi(problem.augment(self.augment, synthetic.batch(list(counts), rng), omega)).features
-            have = torch.stack([part.mean(0) for part in torch.split(s, list(counts.values()))])  # (groups, d)
-            return (want - have).square().sum()
-        total = torch.zeros((), device=want.device, dtype=want.dtype)
-        for g, mean in zip(counts, want, strict=True):
-            s = phi(problem.augment(self.augment, synthetic.batch(g, rng), omega)).features
-            d = (mean - s.mean(0)).square().sum()
-            d.backward(inputs=synthetic.leaves())
-            total += d.detach()
+        together = not self.one_by_one or has_batchnorm(phi)
+        parts = [list(counts)] if together else blocks(counts, at_once)
+        total, means = torch.zeros((), device=want.device, dtype=want.dtype), dict(zip(counts, want, strict=True))
+        for groups in parts:
+            s = phi(problem.augment(self.augment, synthetic.batch(groups, rng), omega)).features
+            have = torch.stack([rows.mean(0) for rows in s.split([counts[g] for g in groups])])  # (groups, d)
+            d = (torch.stack([means[g] for g in groups]) - have).square().sum()
+            if len(parts) > 1:
+                d.backward(inputs=synthetic.leaves())
+                d = d.detach()
+            total = total + d
         return total
 
 
@@ -96,7 +98,7 @@ class PooledDistributionMatching(DistributionMatching):
                 means.append(_real_means(problem, networks[-1], self.augment, seeds[-1][1], rows, real, at_once))
             i = run.rng.randrange(len(seeds))
             want = means[i].to(problem.device)
-            yield self._distance(problem, synthetic, networks[i], seeds[i][1], want, run.rng)
+            yield self._distance(problem, synthetic, networks[i], seeds[i][1], want, run.rng, at_once)
 
     def _network(self, problem: Problem[Any], seed: int) -> nn.Module:
         return problem.new_model(stream(seed), self.model).requires_grad_(False)

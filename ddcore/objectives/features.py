@@ -17,12 +17,17 @@ from ..parametrizations.base import Synthetic
 from ..problem import B, Output, Problem, draw
 from ..seeds import stream
 from .networks import Fresh, Networks
-from .pieces import rows_at_once
+from .pieces import blocks, rows_at_once
 
-__all__ = ["FeatureMatching", "Seen", "has_batchnorm"]
+__all__ = ["FeatureMatching", "Seen", "has_batchnorm", "mean_distance"]
 
 Seen = tuple[Tensor, ...]
 """What is looked at of some rows: tensors with rows first."""
+
+
+def mean_distance(real: Tensor, fake: Tensor) -> Tensor:  # (n, ...), (m, ...) -> ()
+    """Squared distance of the means over rows (DM)."""
+    return (real.mean(0) - fake.mean(0)).square().sum()
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class FeatureMatching(ABC):
 
     A subclass writes `distance`; `look` where it compares more than the features; `judged` for what else the synthetic rows are
     to be (their losses, what a trained network makes of them); `matched` where groups are compared with each other.
-    `one_by_one` backpropagates one group at a time, in the memory of one; the gradient is the same. Networks with BatchNorm
+    `one_by_one` does a few groups at a time, as many as the cache holds; the gradient is the same. Networks with BatchNorm
     see all groups in one forward.
 
     It draws what DistributionMatching draws: at equal seed both see the same networks, augmentations and real rows.
@@ -83,8 +88,9 @@ class FeatureMatching(ABC):
         real_rng, fake_rng = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
         rows = {g: draw(problem.data.ids(g), self.n_real, real_rng) for g in groups}
         judge, total = self.judge(problem, net, run), torch.zeros((), device=problem.device)
-        blocks = [[g] for g in groups] if self.one_by_one and not has_batchnorm(net) else [groups]
-        for block in blocks:
+        together = not self.one_by_one or has_batchnorm(net)
+        parts = [groups] if together else blocks(synthetic.counts, at_once)
+        for block in parts:
             ids = [i for g in block for i in rows[g]]
             seen = self._read(problem, net, omega, ids, real_rng, at_once)
             real = _by_group(seen, {g: len(rows[g]) for g in block})
@@ -92,7 +98,7 @@ class FeatureMatching(ABC):
             out, counts = net(batch), {g: synthetic.counts[g] for g in block}
             fake = _by_group((*self.look(out), *self.judged(problem, judge, batch, out)), counts)
             loss = self.matched(real, fake, run)
-            if len(blocks) > 1:
+            if len(parts) > 1:
                 torch.autograd.backward(loss, inputs=synthetic.leaves())
                 loss = loss.detach()
             total = total + loss

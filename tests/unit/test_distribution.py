@@ -46,9 +46,11 @@ def gradients_of(s, found):
 
 @pytest.fixture(params=[False, True], ids=["whole", "pieces"])
 def in_pieces(request, monkeypatch):
-    """Real rows in several forwards of 16 rows each, or in one."""
+    """Rows in several forwards of four rows each, or in one."""
     if request.param:
         monkeypatch.setitem(pieces.PIECE, "cpu", 1)
+        monkeypatch.setattr(pieces, "LEAST", 4)
+    return request.param
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])
@@ -97,7 +99,7 @@ def test_pooled_networks(one_by_one, in_pieces):
     met = [(i, seed, learned) for (i, _, learned), (_, seed) in zip(drawn.reads, drawn.seeds, strict=True)]
     assert all(len({seed for j, seed, _ in met if i == j}) == 1 for i in range(6))
     opt, y = SGD([x]), torch.tensor([0, 0, 1, 1, 2, 2])
-    updates = [(i, seed) for i, seed, learned in met if learned][:: 3 if one_by_one else 1]
+    updates = [(i, seed) for i, seed, learned in met if learned][:: 2 if one_by_one and in_pieces else 1]
     assert len(updates) == 7
     for t, (i, seed) in enumerate(updates):
         assert i in range(t // 2, t // 2 + 3)
@@ -254,3 +256,10 @@ def test_the_pool_survives_in_the_state():
     assert torch.equal(s.x, t.x)
     assert len(saved[6]["state"]["means"][1]) == 3
     assert not cut.data.taken
+
+
+def test_groups_go_side_by_side_as_far_as_the_cache_holds_them():
+    assert pieces.blocks({4: 2, 1: 2, 7: 2}, 4) == [[4, 1], [7]]
+    assert pieces.blocks({4: 2, 1: 2, 7: 2}, 1) == [[4], [1], [7]]
+    assert pieces.blocks({4: 9, 1: 1, 7: 1}, 3) == [[4], [1, 7]]
+    assert pieces.blocks({4: 2, 1: 2, 7: 2}, 99) == [[4, 1, 7]]
