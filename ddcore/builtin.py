@@ -16,6 +16,18 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry("method", "dc", "ddcore.methods.dc:DC", "Gradient matching along the training of networks.")
     yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
     yield Entry(
+        "method",
+        "datadam",
+        "ddcore.methods.distribution_matching:DATADAM",
+        "Attention matching: where the layers of random networks answer.",
+    )
+    yield Entry(
+        "method",
+        "cafe",
+        "ddcore.methods.distribution_matching:CAFE",
+        "Layer-wise means that tell real rows apart, along watched networks.",
+    )
+    yield Entry(
         "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
     )
     yield Entry(
@@ -35,6 +47,15 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "objective", "distribution", "ddcore.objectives.distribution:DistributionMatching", "Match feature means."
+    )
+    yield Entry(
+        "objective",
+        "attention",
+        "ddcore.objectives.layers:AttentionMatching",
+        "Match spatial attention, layer by layer.",
+    )
+    yield Entry(
+        "objective", "layers", "ddcore.objectives.layers:LayerMatching", "Match every layer's means, and discriminate."
     )
     yield Entry("parametrization", "rows", "ddcore.rows:RowSynthetic", "Free rows with labels of any kind.")
     yield Entry("parametrization", "selected", "ddcore.parametrizations.base:Selected", "Real rows, held by id.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ __all__ = [
     "Snapshots",
     "TrainedOnReal",
     "TrainedOnSet",
+    "Watched",
     "trained",
 ]
 B = TypeVar("B")
@@ -74,6 +76,51 @@ class TrainedOnSet:
                     seed = run.rng.getrandbits(31)
                     batches = (synthetic.train_batch(training, k, seed, self.size) for k in range(steps))
                     fit(training, net, batches, opt, self.lr)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A random network that is trained on the set between updates until what it scores on real rows has moved, and gives way to
+    another when that has settled (CAFE, section 3.4). Moved and settled are about the range of the last `window` scores."""
+
+    settled: float = 0.04  # lambda_1: the scores after updates lie within this, and another network comes
+    moved: float = 0.03  # lambda_2: the scores after epochs of training span more than this, and an update comes
+    window: int = 10  # scores that are looked back at
+    longest: int = 50  # epochs between two updates, whatever the scores do
+    query: int = 128  # real rows of each group that are scored
+    lr: float = 0.01  # plain SGD
+    size: int = 256  # rows a minibatch
+    augment: str | None = None  # the augmentation of that training
+    model: str | None = None
+
+    def networks(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[nn.Module]:
+        training, groups = problem.training_with(self.augment), list(synthetic.counts)
+        steps = -(-sum(synthetic.counts.values()) // self.size)
+
+        @torch.no_grad()
+        def score(net: nn.Module) -> float:
+            query = problem.data.sample(self.query, groups, rng=run.rng)
+            return problem.task.score([(net(query), query)])[problem.task.metrics[0].name]
+
+        def span(scores: Sequence[float]) -> float:
+            last = scores[-self.window :]
+            return max(last) - min(last) if len(last) == self.window else math.nan  # neither settled nor moved
+
+        while True:
+            run.boundary()
+            net, after_updates = problem.new_model(run.rng, self.model).train(), list[float]()
+            opt = optimiser(net, "sgd", self.lr)
+            while True:
+                yield net
+                after_updates.append(score(net))
+                if span(after_updates) < self.settled:
+                    break
+                after_epochs: list[float] = []
+                while len(after_epochs) < self.longest and not span(after_epochs) > self.moved:
+                    seed = run.rng.getrandbits(31)
+                    batches = (synthetic.train_batch(training, k, seed, self.size) for k in range(steps))
+                    fit(training, net, batches, opt, self.lr)
+                    after_epochs.append(score(net))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,181 @@
+"""Methods that match more of a class than the mean of its last features: layers, covariances, what trained networks say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ..options import Options
+from .base import Method, siamese
+
+if TYPE_CHECKING:
+    from ..problem import Problem
+    from .plan import Plan
+
+__all__ = ["CAFE", "DATADAM", "CAFEOptions", "DataDAMOptions", "FeatureOptions"]
+
+FAMILY = "distribution matching"
+
+
+class FeatureOptions(Options):
+    """What the methods of the family share."""
+
+    steps: int = Field(20_000, ge=1, description="updates of the set")
+    lr: float = Field(1.0, gt=0, description="learning rate of the set (SGD, momentum 0.5)")
+    start: Literal["real", "noise"] = Field("real", description="where the set starts: random real rows, or noise")
+    n_real: int = Field(256, ge=1, description="real rows of each group in an update")
+    augment: Literal["match", "none"] = Field("match", description="siamese augmentation, or none")
+    model: str | None = Field(None, description="network of the problem's zoo; its first by default")
+
+
+def shared(problem: Problem[Any], options: FeatureOptions) -> dict[str, Any]:
+    """What every objective of the family is given; a GPU is filled by all groups together."""
+    one_by_one = problem.device.type == "cpu" and problem.data.separable
+    return {"n_real": options.n_real, "augment": siamese(problem, options.augment), "one_by_one": one_by_one}
+
+
+def augmented(problem: Problem[Any]) -> str:
+    """Siamese augmentation where the problem has one."""
+    return "match" if "match" in problem.augmentations else "none"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DataDAM
+
+
+class DataDAMOptions(FeatureOptions):
+    """Attention matching. Defaults: the code of Sajedi et al. 2023."""
+
+    n_real: int = Field(64, ge=1, description="real rows of each group in an update")
+    attention: float = Field(100.0, ge=0, description="weight of the layers' attention")
+    output: float = Field(1.0, ge=0, description="weight of the last features; 100 times the paper's lambda, 0.01")
+    power: float = Field(1.0, gt=0, description="exponent of the answers that attention sums over channels")
+
+
+def _datadam(problem: Problem[Any], counts: Mapping[int, int], options: DataDAMOptions) -> Plan:
+    """Random real rows, then attention matching."""
+    import torch
+
+    from ..objectives.layers import AttentionMatching
+    from ..objectives.networks import Fresh
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    objective = AttentionMatching(
+        **shared(problem, options),
+        networks=Fresh(options.model),
+        attention=options.attention,
+        output=options.output,
+        power=options.power,
+    )
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+
+
+def _datadam_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Fewer updates."""
+    return {"steps": 300, "augment": augmented(problem)}
+
+
+def _datadam_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """20,000 updates; the learning rate is 1, and 10 from 100 rows a class up."""
+    return {"lr": 10.0 if max(counts.values()) >= 100 else 1.0, "augment": augmented(problem)}
+
+
+DATADAM = Method(
+    name="datadam",
+    summary="Attention matching: where the layers of random networks answer.",
+    family=FAMILY,
+    paper="Sajedi, Khaki, Amjadian, Liu, Lawryshyn and Plataniotis, DataDAM, ICCV 2023",
+    options=DataDAMOptions,
+    plan=_datadam,
+    presets={"quick": _datadam_quick, "paper": _datadam_paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# CAFE
+
+
+class CAFEOptions(FeatureOptions):
+    """Layer-wise matching along networks that are trained as long as it helps. Defaults: the code of Wang et al. 2022."""
+
+    lr: float = Field(
+        0.1, gt=0, description="learning rate of the set (SGD, momentum 0.5); halved at 60, 80 and 90 % of the steps"
+    )
+    start: Literal["real", "noise"] = Field("noise", description="where the set starts: random real rows, or noise")
+    augment: Literal["match", "none"] = Field("none", description="siamese augmentation, or none")
+    last: float = Field(2.0, ge=0, description="weight of the last features")
+    earlier: float = Field(0.1, ge=0, description="weight of each earlier layer")
+    discrimination: float = Field(
+        0.01, ge=0, description="weight of the loss by which class means tell real rows apart"
+    )
+    settled: float = Field(0.04, ge=0, description="a network is left when its scores lie within this (lambda_1)")
+    moved: float = Field(
+        0.03, ge=0, description="training between updates ends when scores span more than this (lambda_2)"
+    )
+    window: int = Field(10, ge=1, description="scores that `settled` and `moved` look back at")
+    longest: int = Field(50, ge=1, description="epochs of training between two updates at most")
+    query: int = Field(128, ge=1, description="real rows of each group by which a network is scored")
+    lr_net: float = Field(0.01, gt=0, description="learning rate of the networks (SGD)")
+
+
+def _cafe(problem: Problem[Any], counts: Mapping[int, int], options: CAFEOptions) -> Plan:
+    """Noise or random real rows, then layer-wise matching."""
+    import torch
+
+    from ..objectives.layers import LayerMatching
+    from ..objectives.networks import Watched
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    augment = siamese(problem, options.augment)
+    networks = Watched(
+        options.settled,
+        options.moved,
+        options.window,
+        options.longest,
+        options.query,
+        lr=options.lr_net,
+        augment="train" if augment and "train" in problem.augmentations else None,
+        model=options.model,
+    )
+    objective = LayerMatching(
+        n_real=options.n_real,
+        augment=augment,
+        networks=networks,
+        last=options.last,
+        earlier=options.earlier,
+        discrimination=options.discrimination,
+    )
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    halved = partial(halving, milestones=[options.steps * share // 10 for share in (6, 8, 9)])
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd, schedule=halved)))
+
+
+def halving(step: int, milestones: list[int]) -> float:
+    """One half for every milestone that is behind."""
+    return 0.5 ** sum(step >= m for m in milestones)
+
+
+def _cafe_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """From real rows; fewer updates, real rows and scores."""
+    return {"steps": 300, "n_real": 64, "start": "real", "window": 3, "longest": 10, "query": 8}
+
+
+def _cafe_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """2,000 networks, each with ten updates or more."""
+    return {}
+
+
+CAFE = Method(
+    name="cafe",
+    summary="Layer-wise means that tell real rows apart, along watched networks.",
+    family=FAMILY,
+    paper="Wang, Zhao, Peng, Zhu, Yang, Wang, Huang, Bilen, Wang and You, CAFE, CVPR 2022",
+    options=CAFEOptions,
+    plan=_cafe,
+    presets={"quick": _cafe_quick, "paper": _cafe_paper},
+)
