@@ -18,9 +18,10 @@ from .artifact import Artifact
 from .budget import Budget
 from .devices import resolve_device
 from .distillation import plan
+from .experts import estimate_experts
 from .loop import Run
 from .methods.base import Method
-from .methods.plan import Work
+from .methods.plan import Experts, Plan, Work
 from .problem import Problem
 
 __all__ = ["Estimate", "estimate"]
@@ -42,11 +43,14 @@ class Estimate:
     disk_bytes: int  # of the artifact
     device: str
     measured_steps: int
+    experts: int = 0  # that are to be trained first
+    experts_seconds: float = 0.0  # in one process
+    experts_bytes: int = 0  # in the cache
 
     @property
     def seconds(self) -> float:
         """The whole run."""
-        return self.setup_seconds + self.steps * self.seconds_per_step
+        return self.experts_seconds + self.setup_seconds + self.steps * self.seconds_per_step
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -59,6 +63,11 @@ class Estimate:
         )
         memory = "unknown" if self.memory_bytes is None else f"{self.memory_bytes / 2**20:,.0f} MiB"
         table.add_row("time", f"{_duration(self.seconds)} ({self.seconds_per_step * 1e3:.1f} ms a step)")
+        if self.experts:
+            took, size = _duration(self.experts_seconds), self.experts_bytes / 2**20
+            table.add_row(
+                "experts", f"{self.experts} to train: {took} of that in one process, {size:,.0f} MiB of cache"
+            )
         table.add_row("memory, peak", memory)
         table.add_row("disk", f"{self.disk_bytes / 2**10:,.0f} KiB")
         table.add_row("measured", f"{self.measured_steps} steps")
@@ -79,7 +88,8 @@ def estimate(
     seed: int = 0,
     device: str = "auto",
 ) -> Estimate:
-    """Time, memory and disk of `distill` with the same arguments, from a few seconds of the run itself."""
+    """Time, memory and disk of `distill` with the same arguments, from a few seconds of the run itself. Experts that are not
+    cached are not trained: a few of their steps are measured, and the run is measured with stand-ins."""
     device_ = resolve_device(device)
     problem = problem.to(device_)
     budget = Budget(ipc, ratio, bytes, ratio_of)
@@ -87,9 +97,11 @@ def estimate(
     stages, record = plan(problem, method, budget, preset, given)
     probe = _Probe()
     work = Work(problem, budget.counts(problem.data, problem.class_names), seed, callbacks=(probe,))
+    measured = Plan(tuple(_StandIns(s) if isinstance(s, Experts) else s for s in stages.stages))
+    experts = [stage for stage in measured.stages if isinstance(stage, _StandIns)]
     began = time.perf_counter()
     with contextlib.suppress(_Enough):
-        work.perform(stages)
+        work.perform(measured)
     assert work.synthetic is not None
     first = probe.times[0] if probe.times else time.perf_counter()
     laps = [b - a for a, b in zip(probe.times, probe.times[1:], strict=False)]
@@ -102,13 +114,35 @@ def estimate(
         problem=problem.name,
         method=record["name"],
         steps=stages.steps,
-        setup_seconds=max(first - began - each, 0.0),
+        setup_seconds=max(first - began - each - sum(stage.took for stage in experts), 0.0),
         seconds_per_step=each,
         memory_bytes=_peak_memory(device_),
         disk_bytes=disk + 40 * stages.steps,  # a line of history a step
         device=str(device_),
         measured_steps=len(probe.times),
+        experts=sum(stage.missing for stage in experts),
+        experts_seconds=sum(stage.seconds for stage in experts),
+        experts_bytes=sum(stage.bytes for stage in experts),
     )
+
+
+@dataclass
+class _StandIns:
+    """In the place of experts: what they will cost, and something to measure the rest with."""
+
+    stage: Experts
+    missing: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+    took: float = 0.0
+
+    def run(self, work: Work[Any]) -> None:
+        began = time.perf_counter()
+        cost, work.results["experts"] = estimate_experts(
+            work.problem, self.stage.number, self.stage.training, model=self.stage.model
+        )
+        self.missing, self.seconds, self.bytes = cost.missing, cost.seconds, cost.bytes
+        self.took = time.perf_counter() - began
 
 
 class _Enough(Exception):

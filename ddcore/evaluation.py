@@ -27,6 +27,8 @@ from .seeds import stream, torch_seeded
 from .storage import write_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .artifact import Artifact
 
 __all__ = ["evaluate", "protocol", "score", "train"]
@@ -83,6 +85,11 @@ def evaluate(
         raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
     recipe = _recipe(protocol, problem)
     synthetic = distilled.synthetic(problem) if isinstance(distilled, Artifact) else distilled.to(problem.device)
+    if synthetic.train_steps is not None:
+        notes.append(
+            f"Note: the set prescribes its own training, {synthetic.train_steps} steps of plain SGD, which is replayed; "
+            f"random rows and all rows are trained by {recipe.name}."
+        )
 
     began = time.perf_counter()
     random_rows = [Selected.random(problem.data, synthetic.counts, stream(s, "random")) for s in range(seeds)]
@@ -142,19 +149,24 @@ def train(
     problem: Problem[B], synthetic: Synthetic[B], recipe: Recipe, seed: int, model: str | None = None
 ) -> nn.Module:
     """A fresh network, trained on the set by the recipe. A network that brings its own `fit(set, problem)` (kernel regression,
-    a tree) is trained by that; a set that prescribes its steps ends training itself."""
+    a tree) is trained by that; a set that prescribes its steps is replayed: those steps, in their order, by plain SGD at the
+    set's own step sizes, without augmentation, whatever the recipe."""
     net = problem.new_model(stream(seed, "evaluate", model), model)
     own_fit = getattr(net, "fit", None)
     if callable(own_fit):
         with torch_seeded(seed, "train"):
             own_fit(synthetic, problem)
         return net
+    order = stream(seed, "order").getrandbits(31)
+    if synthetic.train_steps is not None:
+        plain = problem.training_with(None)
+        prescribed = (synthetic.train_batch(plain, t, order) for t in range(synthetic.train_steps))
+        with torch_seeded(seed, "train"):
+            return fit(plain, net, prescribed, optimiser(net, "sgd"))
     training = problem.training_with(recipe.augment)
     rows = sum(synthetic.counts.values())
-    steps = synthetic.train_steps or recipe.steps(rows)
     batches_an_epoch = max(recipe.steps(rows) // recipe.epochs, 1)
-    order = stream(seed, "order").getrandbits(31)
-    batches = (synthetic.train_batch(training, t, order, recipe.size) for t in range(steps))
+    batches = (synthetic.train_batch(training, t, order, recipe.size) for t in range(recipe.steps(rows)))
     opt = optimiser(net, recipe.rule, recipe.lr or 0.01, weight_decay=recipe.weight_decay)
     lr = recipe.lr
     with torch_seeded(seed, "train"):
@@ -215,12 +227,14 @@ def _ceilings(
         shapes = [[n, *p.shape] for n, p in problem.new_model(stream("shapes"), model).named_parameters()]
         key = json.dumps([fingerprint, asdict(recipe), model, shapes, split], sort_keys=True)
         file = cache_folder("ceilings") / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-        values: list[Values] = json.loads(file.read_text()) if file.is_file() else []
+        values = _known(file)
         missing = range(len(values), seeds)
         if missing and (asked or _seconds(problem, everything, recipe, model) * len(missing) < CEILING_SECONDS):
             tasks = [(problem, everything, recipe, s, model, split) for s in missing]
             values += _all(tasks, jobs, progress, "all rows")
-            write_text(file, json.dumps(values))
+            what = f"{recipe.name} on {split}"
+            said = {"problem": problem.name, "model": model, "what": what, "values": values}
+            write_text(file, json.dumps(said, indent=1) + "\n")
         if values:
             scores += [Score(k, model, recipe.name, tuple(v[k] for v in values)) for k in values[0]]
         else:
@@ -228,29 +242,26 @@ def _ceilings(
     return tuple(scores), hint
 
 
-def _seconds(problem: Problem[Any], synthetic: Synthetic[Any], recipe: Recipe, model: str) -> float:
-    """What one training would take, from its first steps; infinite where that cannot be told."""
+def _known(file: Path) -> list[Values]:
+    """The ceilings in a file; none where it is not there or cannot be read."""
+    try:
+        found: list[Values] = json.loads(file.read_text())["values"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return found
+
+
+def _seconds(problem: Problem[Any], synthetic: Selected[Any], recipe: Recipe, model: str) -> float:
+    """What one training on real rows would take, from a few steps; infinite where that cannot be told."""
     if callable(getattr(problem.new_model(stream("probe"), model), "fit", None)):
         return math.inf  # it trains itself: no step to measure
-    rows, measured = sum(synthetic.counts.values()), 4
-    steps = recipe.steps(rows)
-    short = replace(recipe, epochs=1)
-    probe = _First(synthetic, measured)
+    ids = synthetic.chosen[: None if recipe.size is None else 4 * recipe.size]
+    probe, short = Selected(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)
     train(problem, probe, short, 0, model)
     began = time.perf_counter()
     train(problem, probe, short, 0, model)
-    return (time.perf_counter() - began) / measured * steps
-
-
-class _First(Selected[B]):
-    """A set's first training steps."""
-
-    def __init__(self, whole: Synthetic[B], steps: int) -> None:
-        super(Selected, self).__init__(whole.counts)
-        self.whole, self.train_steps = whole, steps
-
-    def take(self, ids: Sequence[int], rng: Any = None) -> B:
-        return self.whole.take(ids, rng)
+    seconds_a_step = (time.perf_counter() - began) / short.steps(len(ids))
+    return seconds_a_step * recipe.steps(len(synthetic.chosen))
 
 
 def _bytes(synthetic: Synthetic[Any]) -> int:

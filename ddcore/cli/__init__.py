@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import __version__
-from . import compare, distill, estimate, evaluate, export, methods, plugins, problems, show
+from . import cache, compare, distill, estimate, evaluate, export, methods, plugins, problems, show
 from .group import Commands, debug_option
 
 __all__ = ["main"]
@@ -43,5 +43,6 @@ for command in (
     problems.problems,
     methods.methods,
     plugins.plugins,
+    cache.cache,
 ):
     main.add_command(command)

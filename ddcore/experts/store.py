@@ -102,7 +102,8 @@ def estimate_experts(
         steps += n
     each = (time.perf_counter() - began) / steps
     kept = training.snapshots - training.first // training.stride
-    line = _Line(start, path.snapshot(), training.snapshots, _dtypes(path))
+    pace = min(1.0, path.steps_an_epoch * training.stride / (steps + 1))  # of at most an epoch's steps a snapshot
+    line = _Line(start, path.snapshot(), pace, training.snapshots, _dtypes(path))
     cost = Cost(
         missing=len(missing),
         seconds=len(missing) * training.epochs * path.steps_an_epoch * each,
@@ -117,6 +118,7 @@ class _Line(Sequence[Snapshot]):
 
     start: Snapshot
     end: Snapshot
+    pace: float  # of the way from start to end, for each snapshot
     number: int
     dtypes: Mapping[str, torch.dtype]
 
@@ -128,7 +130,7 @@ class _Line(Sequence[Snapshot]):
             return [self[i] for i in range(*k.indices(self.number))]
         k = range(self.number)[k]
         return {
-            name: x.to(self.dtypes[name]).lerp(self.end[name].to(self.dtypes[name]), k)
+            name: x.to(self.dtypes[name]).lerp(self.end[name].to(self.dtypes[name]), k * self.pace)
             for name, x in self.start.items()
         }
 
@@ -175,12 +177,13 @@ class _Slot:
         snapshots = Snapshots(self.file("safetensors"), self.training, said["dtypes"], said["sha256"])
         return Trajectory(self.model, self.seed, self.training.stride, snapshots, snapshots.part("buffers"))
 
-    def describe(self, **more: Any) -> None:
+    def describe(self, what: str, **more: Any) -> None:
+        """Writes what the expert is, for readers of any kind."""
         training = asdict(self.training)
         said = {
-            "kind": "experts",
             "problem": self.problem.name,
             "model": self.model,
+            "what": what,
             "seed": self.seed,
             "training": training,
             "format": FORMAT,
@@ -228,7 +231,7 @@ def _train(slot: _Slot, count: Callable[[int], None] = lambda epochs: None) -> N
         if path.epoch == training.epochs:
             break
         if time.monotonic() - saved >= SAVE_SECONDS:
-            slot.describe(finished=False, epoch=path.epoch)
+            slot.describe(f"unfinished: epoch {path.epoch} of {training.epochs}", finished=False)
             checkpoint.save(slot.file("partial"), {"snapshots": snapshots, "path": path.state()})
             saved = time.monotonic()
         path.advance()
@@ -250,7 +253,9 @@ def _write(slot: _Slot, path: Path, snapshots: Mapping[int, Mapping[str, Tensor]
     tensors = {f"{part}.{name}": x.contiguous() for part, values in parts.items() for name, x in values.items()}
     with replacing(slot.file("safetensors")) as temporary:
         save_file(tensors, temporary)
+    flat = ", flat" if slot.training.rho else ""
     slot.describe(
+        f"{slot.training.epochs} epochs{flat}",
         finished=True,
         val=path.score(),
         dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in _dtypes(path).items()},
