@@ -17,6 +17,12 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
     yield Entry(
         "method",
+        "dcc",
+        "ddcore.methods.gradient_matching:DCC",
+        "Gradient matching of all classes' sum: what tells them apart.",
+    )
+    yield Entry(
+        "method",
         "datadam",
         "ddcore.methods.distribution_matching:DATADAM",
         "Attention matching: where the layers of random networks answer.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,10 +12,11 @@ from ..options import Options
 from .base import Method, siamese
 
 if TYPE_CHECKING:
+    from ..loop import Objective
     from ..problem import Problem
     from .plan import Plan
 
-__all__ = ["DC", "DSA", "DCOptions", "DSAOptions"]
+__all__ = ["DC", "DSA", "DCOptions", "DSAOptions", "along_training", "loops"]
 
 
 class DCOptions(Options):
@@ -45,11 +46,12 @@ class DSAOptions(DCOptions):
     augment: Literal["match", "none"] = Field("match", description="siamese augmentation, or none")
 
 
-def plan(problem: Problem[Any], counts: Mapping[int, int], options: DCOptions) -> Plan:
-    """Noise or random real rows, then gradient matching."""
+def along_training(
+    problem: Problem[Any], options: DCOptions, objective: Callable[..., Objective], **settings: Any
+) -> Plan:
+    """Noise or random real rows, then matching along the training of networks on the set: DC's plan with another objective."""
     import torch
 
-    from ..objectives.gradient import GradientMatching
     from ..objectives.networks import TrainedOnSet
     from .coresets import starting_rows
     from .plan import Plan, Synthesise
@@ -62,29 +64,37 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DCOptions) -
         augment="train" if augment and "train" in problem.augmentations else None,
         model=options.model,
     )
-    objective = GradientMatching(options.n_real, options.distance, augment, networks)
+    shared = {"n_real": options.n_real, "distance": options.distance, "augment": augment, "networks": networks}
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+    return Plan((*starting_rows(options.start), Synthesise(objective(**{**shared, **settings}), options.steps, sgd)))
+
+
+def plan(problem: Problem[Any], counts: Mapping[int, int], options: DCOptions) -> Plan:
+    """Noise or random real rows, then gradient matching."""
+    from ..objectives.gradient import GradientMatching
+
+    return along_training(problem, options, GradientMatching)
 
 
 LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 """ipc -> (outer, inner): the paper's table, as its code has it."""
 
 
-def _loops(counts: Mapping[int, int]) -> tuple[int, int]:
+def loops(counts: Mapping[int, int]) -> tuple[int, int]:
+    """(outer, inner) for that many rows a class."""
     ipc = max(counts.values())
     return LOOPS[max((known for known in LOOPS if known <= ipc), default=1)]
 
 
 def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """A few hundred updates from real rows, with the paper's loops and 64 real rows a class."""
-    outer, inner = _loops(counts)
+    outer, inner = loops(counts)
     return {"steps": 300 if outer == 1 else 150, "outer": outer, "inner": inner, "n_real": 64, "start": "real"}
 
 
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """1,000 networks; inner and outer loops by ipc."""
-    outer, inner = _loops(counts)
+    outer, inner = loops(counts)
     return {"steps": 1000 * outer, "outer": outer, "inner": inner}
 
 

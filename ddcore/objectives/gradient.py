@@ -1,11 +1,12 @@
-"""Gradient matching: training on the synthetic rows of a group pulls a network where training on the real rows would."""
+"""Gradient matching: training on the synthetic rows of a group pulls a network where training on the real rows would. One
+frame, and what the methods of the family change in it."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import reduce
+from typing import Any, Generic, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,22 @@ from torch import Tensor, nn
 from ..inner import frozen_statistics, grads, trainable
 from ..loop import Run
 from ..parametrizations.base import Synthetic
-from ..problem import B, Problem, Task, draw
+from ..problem import B, Problem, Task
 from .networks import Networks, TrainedOnSet
 from .pieces import rows_at_once
+from .real_rows import RealRows, Uniform
 
-__all__ = ["DISTANCES", "Distance", "GradientMatching", "cosine", "l1", "layer_cosine", "mse"]
+__all__ = [
+    "DISTANCES",
+    "ContrastiveMatching",
+    "Distance",
+    "GradientMatching",
+    "Sides",
+    "cosine",
+    "l1",
+    "layer_cosine",
+    "mse",
+]
 
 Distance = Literal["layer-cosine", "cosine", "mse", "l1"]
 Gradient = Sequence[Tensor | None]  # per parameter; None where the batch bypasses it
@@ -86,48 +98,90 @@ class GradientMatching:
     augment: str | None = None  # the augmentation that both sides go through
     networks: Networks = TrainedOnSet()
     one_by_one: bool = True
+    rows: RealRows = Uniform()
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
-        groups, D = list(synthetic.counts), DISTANCES[self.distance]  # noqa: N806
-        at_once = rows_at_once(problem, synthetic, self.n_real)
+        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
         for net in self.networks.networks(problem, synthetic, run):  # theta_t
-            theta, total = trainable(net), torch.zeros((), device=problem.device)
-            with frozen_statistics(net, lambda: problem.data.sample(16, groups, rng=run.rng)):
-                for g in groups:
-                    omega = run.rng.getrandbits(31)
-                    rows = draw(problem.data.ids(g), self.n_real, run.rng)
-                    want = _real_gradient(problem, net, self.augment, omega, rows, run.rng, at_once)
-                    fake = problem.augment(self.augment, synthetic.batch(g, run.rng), omega)
-                    have = grads(problem.loss(net, fake), theta, create_graph=True)
-                    d = D(have, want)
+            total = torch.zeros((), device=problem.device)
+            with sides.statistics(net):
+                for g in synthetic.counts:
+                    d = D(*sides(net, g))
                     if self.one_by_one:
                         torch.autograd.backward(d, inputs=synthetic.leaves())
                         d = d.detach()
                     total = total + d
             yield total
 
+    def read(
+        self,
+        problem: Problem[B],
+        net: nn.Module,
+        batch: B,
+        share: float = 1.0,  # of the rows whose mean it is a part of
+        graph: bool = False,
+    ) -> list[Tensor | None]:
+        """What of a batch is matched, a mean over its rows: d loss / d theta."""
+        return grads(problem.loss(net, batch) * share, trainable(net), create_graph=graph)
 
-def _real_gradient(
-    problem: Problem[Any],
-    net: nn.Module,
-    augment: str | None,
-    omega: int,
-    rows: Sequence[int],
-    rng: random.Random,
-    at_once: int,  # rows in one forward
-) -> Gradient:
-    """The gradient of the mean loss over `rows`: the mean of the pieces' gradients, where the loss is a plain mean."""
-    theta = trainable(net)
-    if type(problem.task).loss is not Task.loss or type(problem.task).weights is not Task.weights:
-        at_once = len(rows)
-    total: list[Tensor | None] = []
-    for k in range(0, len(rows), at_once):
-        piece = rows[k : k + at_once]
-        batch = problem.augment(augment, problem.data.take(piece, rng), omega)
-        found = grads(problem.loss(net, batch) * (len(piece) / len(rows)), theta)
-        total = [_plus(a, b) for a, b in zip(total, found, strict=True)] if k else found
-    return total
+    def of_set(
+        self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, g: int, omega: int, run: Run
+    ) -> Gradient:
+        """What is read of a group's synthetic rows, with its graph."""
+        batch = problem.augment(self.augment, synthetic.batch(g, run.rng), omega)
+        return self.read(problem, net, batch, graph=True)
 
 
-def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return a if b is None else b if a is None else a + b
+class Sides(Generic[B]):
+    """Both sides of a group under a network and one augmentation: what is read of its synthetic rows and of its real ones."""
+
+    def __init__(self, objective: GradientMatching, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> None:
+        self.objective, self.problem, self.synthetic, self.run = objective, problem, synthetic, run
+        self.pick = objective.rows.picker(problem, objective.n_real)
+        self.at_once = rows_at_once(problem, synthetic, objective.n_real)
+        if type(problem.task).loss is not Task.loss or type(problem.task).weights is not Task.weights:
+            self.at_once = objective.n_real  # its loss is no plain mean, so pieces don't add up to it
+
+    def __call__(self, net: nn.Module, g: int) -> tuple[Gradient, Gradient]:
+        """(of the set, of the real rows); the former has a graph."""
+        omega = self.run.rng.getrandbits(31)
+        want = self._of_real(net, self.pick(net, g, self.run.rng), omega)
+        return self.objective.of_set(self.problem, self.synthetic, net, g, omega, self.run), want
+
+    def statistics(self, net: nn.Module) -> Any:
+        """BatchNorm held still while groups are read one by one."""
+        groups = list(self.synthetic.counts)
+        return frozen_statistics(net, lambda: self.problem.data.sample(16, groups, rng=self.run.rng))
+
+    def _of_real(self, net: nn.Module, rows: Sequence[int], omega: int) -> Gradient:
+        """Over all rows: the sum of the pieces' shares."""
+        problem = self.problem
+        total: list[Tensor | None] = []
+        for k in range(0, len(rows), self.at_once):
+            piece = rows[k : k + self.at_once]
+            batch = problem.augment(self.objective.augment, problem.data.take(piece, self.run.rng), omega)
+            found = self.objective.read(problem, net, batch, len(piece) / len(rows))
+            total = add(total, found) if k else found
+        return total
+
+
+def add(first: Gradient, second: Gradient) -> list[Tensor | None]:
+    """Their sum; None is a zero."""
+    return [a if b is None else b if a is None else a + b for a, b in zip(first, second, strict=True)]
+
+
+@dataclass(frozen=True)
+class ContrastiveMatching(GradientMatching):
+    r"""DCC (Lee et al., ICML 2022): the classes' gradients are summed before they are compared,
+
+        D( \sum_g \nabla L(S_g, \theta_t), \sum_g \nabla L(T_g, \theta_t) )
+
+    so that what classes share cancels and what tells them apart is matched. All groups' graphs live at once.
+    """
+
+    def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
+        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
+        for net in self.networks.networks(problem, synthetic, run):
+            with sides.statistics(net):
+                have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
+            yield D(reduce(add, have), reduce(add, want))

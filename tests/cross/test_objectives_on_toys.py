@@ -20,7 +20,7 @@ from ddcore.objectives.layers import AttentionMatching, LayerMatching
 from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
-CORE = ("cafe", "datadam", "dc", "dm", "dsa", "herding", "k-center", "k-means", "random")
+CORE = ("cafe", "datadam", "dc", "dcc", "dm", "dsa", "herding", "k-center", "k-means", "random")
 CHEAP = {"steps": 3, "n_real": 8, "epochs": 1, "pool": 2, "window": 2, "longest": 2, "query": 4}
 BUDGET = {"image": {"ipc": 2}, "graph": {"ratio": 0.1}, "text": {"ipc": 2}, "recommender": {"ipc": 6}}
 OBJECTIVES = {
