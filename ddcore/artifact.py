@@ -171,7 +171,7 @@ class Artifact:
         tensors = {key: x.to(problem.device, copy=True) for key, x in self.tensors.items()}
         options = self.manifest["problem"]["options"]
         try:
-            made: Synthetic[Any] = kind.restore(problem, config, tensors).to(problem.device)
+            made: Synthetic[Any] = kind.reopen(problem, config, tensors).to(problem.device)
             same = not isinstance(made, Selected) or self._holds(made.stored())
         except (IndexError, KeyError, RuntimeError) as error:
             raise ArtifactError(

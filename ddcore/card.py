@@ -141,20 +141,28 @@ def _training(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor], recipe
     if manifest["input_space"] != "raw":
         lines.append(f"The rows live in the input space `{manifest['input_space']}`; networks must read that one.")
     if prescribed is not None:
-        lines.append(f"Train for {prescribed} steps, in the stored order.")
-    if steps is not None:
+        blocks = manifest["parametrization"]["config"].get("blocks", 1)
+        rows = "all rows" if blocks == 1 else f"rows `t % {blocks}`, `t % {blocks} + {blocks}` ... of each group"
+        lines.append(
+            f"The set prescribes its own training: {prescribed} steps of plain SGD without weight decay or augmentation. "
+            f"Step `t` takes {rows}, and its learning rate is `step_sizes[t]` in `manifest.json`."
+        )
+    elif steps is not None:
         lines.append("Learning rates were learned with the set: `step_sizes` in `manifest.json`.")
     size = "the whole set at once" if recipe.size is None else f"batches of {recipe.size}"
     rate = "the set's own learning rate" if recipe.lr is None else f"learning rate {recipe.lr:g}"
     if recipe.drop_after is not None:
         rate += f", a tenth of it after {recipe.drop_after:.0%} of the epochs"
     augment = f", augmented ({recipe.augment})" if recipe.augment else ""
+    protocol = (
+        f"The protocol `{recipe.name}` trains a fresh network on it for {recipe.epochs} epochs: {RULES[recipe.rule]}, {rate},\n"
+        f"weight decay {recipe.weight_decay:g}, {size}{augment}."
+    )
     return f"""## Train on it
 
 {" ".join(lines)}
 
-The protocol `{recipe.name}` trains a fresh network on it for {recipe.epochs} epochs: {RULES[recipe.rule]}, {rate},
-weight decay {recipe.weight_decay:g}, {size}{augment}.
+{protocol if prescribed is None else "Protocols replay these steps, whatever else they say."}
 Test data is preprocessed as the set was: `{manifest["preprocessing"]["name"]}`.
 """
 

@@ -100,6 +100,7 @@ def unroll(
     first: int = 0,
     size: int | None = None,
     rule: Rule = "sgd",
+    burn_in: int = 0,
     memory: Memory = "graph",
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
@@ -107,8 +108,12 @@ def unroll(
     """theta after training steps first .. first + steps - 1 of the set from `start`, differentiable in the set and in `start`.
 
     Only parameters that some step touched are returned. `memory`: "graph" keeps every step's graph; "checkpoint" recomputes
-    one step at a time; "replay" keeps theta and the rule's slots of each step and no graph (exact, first order). Under
-    `torch.no_grad()` nothing is kept: the burn-in of a truncated window.
+    one step at a time; "replay" keeps theta and the rule's slots of each step and no graph (exact, first order). The first
+    `burn_in` of the steps are not differentiated and nothing of them is kept; the rule's slots go on from there, so that the
+    rest is a truncated window of one training. Under `torch.no_grad()` all are like that.
+
+    Adam divides by sqrt(v + eps^2), where torch divides by sqrt(v) + eps: inside the root it is differentiable at v = 0, and
+    the two agree as eps goes to 0.
     """
     names = list(start)
     slots = {"sgd": 0, "momentum": 1, "adam": 2}[rule]
@@ -137,15 +142,19 @@ def unroll(
             new[0][j] = new[0][j] - eta * d
         return tuple(x for group in new for x in group)
 
-    state = [start[k] if start[k].requires_grad else start[k].detach().requires_grad_() for k in names]
-    state += [torch.zeros_like(start[k]) for _ in range(slots) for k in names]
+    state: Sequence[Tensor] = [*start.values(), *(torch.zeros_like(x) for _ in range(slots) for x in start.values())]
+    with torch.no_grad():
+        for t in range(first, first + burn_in):
+            state = step(t, state)
+    state = [x if x.requires_grad or i >= len(names) else x.detach().requires_grad_() for i, x in enumerate(state)]
+    window = range(first + burn_in, first + steps)
     if memory == "replay" and torch.is_grad_enabled():
         end: Sequence[Tensor] = _Replay.apply(  # type: ignore[no-untyped-call]
-            step, range(first, first + steps), len(state), *state, *synthetic.leaves()
+            step, window, len(state), *state, *synthetic.leaves()
         )
     else:
         end = state
-        for t in range(first, first + steps):
+        for t in window:
             remember = memory == "checkpoint" and torch.is_grad_enabled()
             end = checkpoint(step, t, end, use_reentrant=False) if remember else step(t, end)
     return {k: x for k, x in zip(names, end, strict=False) if k in touched}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -135,7 +136,7 @@ def optimise(
 
     if checkpoint is not None:  # on every rank: each has its own stream and state
         run.on_boundary = lambda: checkpoint(snapshot)
-    guard = _Guard(synthetic, opt, run)
+    guard, silent = _Guard(synthetic, opt, run), _Silent(opt, type(objective).__name__)
     updates = objective.losses(problem, synthetic, run)
     with torch_seeded(
         seed, "start", rank()
@@ -153,6 +154,7 @@ def optimise(
                     opt.zero_grad(set_to_none=True)
                 else:
                     _backward(loss, synthetic, objective, leaves)
+                    silent.check()
                 value = average(None if loss is None else float(loss.detach()), leaves)
                 if value is not None:
                     guard.check(run.step, value)
@@ -225,6 +227,30 @@ def _hold_still(opt: torch.optim.Optimizer, moving: Collection[str] | None) -> N
     for name, params in groups.items():
         for p in params:
             p.grad = p.grad if name in moving else None  # a zero grad still moves under Adam
+
+
+class _Silent:
+    """Says once, after the first updates, which parameter groups an objective has given no gradient."""
+
+    updates = 10
+
+    def __init__(self, opt: torch.optim.Optimizer, objective: str) -> None:
+        self.objective, self.seen = objective, 0
+        self.waiting = {group["name"]: list(group["params"]) for group in opt.param_groups}
+
+    def check(self) -> None:
+        if self.seen == self.updates:
+            return
+        self.seen += 1
+        self.waiting = {name: [p for p in params if p.grad is None] for name, params in self.waiting.items()}
+        names = [name for name, params in self.waiting.items() if params]
+        if self.seen == self.updates and names:
+            warnings.warn(
+                f"{self.objective} gave no gradient to {', '.join(names)} in its first {self.updates} updates: what is "
+                "learnable there stays as it started. Choose an objective that depends on it (step sizes and labels need "
+                "one that trains on the set), or keep it out of what is learned",
+                stacklevel=3,
+            )
 
 
 class _Guard:

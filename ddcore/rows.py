@@ -158,10 +158,7 @@ class RowSynthetic(Synthetic[Rows]):
             labels = kinds.per_epoch(tensors["y"])
         else:
             labels = Labels(kind, tensors["values"] if kind == "values" else tensors["y"])
-        set_ = cls(dict(config["counts"]), tensors["x"], labels)
-        if "log_step_size" in tensors:
-            set_.log_step_size = nn.Parameter(tensors["log_step_size"].clone())
-        return set_
+        return cls(dict(config["counts"]), tensors["x"], labels)
 
 
 class TeacherLabels(Labels):

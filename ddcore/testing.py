@@ -396,7 +396,7 @@ class ProblemConformance:
         found = installed().find("parametrization", name, problem.name.partition("/")[0]).load()
         assert isinstance(synthetic, found), f"the parametrization {name!r} is another class: {found.__name__}"
         assert not any(x.requires_grad for x in stored.values())
-        again = found.restore(problem, json.loads(json.dumps(synthetic.config())), stored)
+        again = found.reopen(problem, json.loads(json.dumps(synthetic.config())), stored)
         assert again.counts == synthetic.counts
         assert again.label_kind == synthetic.label_kind
         assert again.train_steps == synthetic.train_steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import BudgetError, NotSupported
+from ..errors import BudgetError, NotSupported, OptionError
 from ..labels import LabelKind
 from ..problem import DataSource, Problem, tensors
 from ..seeds import stream
@@ -29,6 +30,9 @@ class Synthetic(nn.Module, Generic[B]):
 
     train_steps: int | None = None
     """How many training steps the set itself prescribes; None: as many as the recipe asks."""
+
+    blocks: int = 1
+    """The data blocks of a set that prescribes its steps, which take turns: block b is rows b, b + blocks ... of each group."""
 
     def __init__(self, counts: Mapping[int, int], step_size: float = 0.01) -> None:
         super().__init__()
@@ -63,9 +67,24 @@ class Synthetic(nn.Module, Generic[B]):
         size = self.log_step_size
         return (size[t] if size.ndim else size).exp()
 
+    @torch.no_grad()
+    def start_step_size(self, value: float) -> Self:
+        """Sets the step size that training on the set starts from, learned or not."""
+        self.log_step_size.fill_(math.log(value))
+        return self
+
     def learn_step_size(self) -> Self:
         """Makes the step size a parameter that an objective may move."""
         self.log_step_size.requires_grad_(True)
+        return self
+
+    def prescribe(self, steps: int, blocks: int = 1, step_size: float = 0.01) -> Self:
+        """The set ends training itself (DD, Wang et al. 2018): `steps` steps of plain SGD, each with a learned step size of
+        its own, on `blocks` data blocks in turn."""
+        if not 1 <= blocks <= max(self.counts.values()):
+            raise OptionError(f"{blocks} blocks of {max(self.counts.values())} rows a group: give 1 to that many")
+        self.train_steps, self.blocks = steps, blocks
+        self.log_step_size = nn.Parameter(self.log_step_size.new_full((steps,), math.log(step_size)))
         return self
 
     def learn_labels(self, kind: LabelKind, start: Tensor) -> Self:  # (rows, k)
@@ -74,11 +93,16 @@ class Synthetic(nn.Module, Generic[B]):
 
     def epoch(self, t: int, size: int | None) -> int:
         """The epoch that training step t belongs to."""
+        if self.train_steps is not None:
+            return t // self.blocks
         n = sum(self.counts.values())
         return t if size is None or size >= n else t // -(-n // size)
 
     def order(self, t: int, seed: int, size: int | None) -> list[int]:
-        """The rows of training step t: the whole set, or minibatches of a fresh permutation per epoch."""
+        """The rows of training step t: its data block where the set prescribes its steps; else the whole set, or minibatches of
+        a fresh permutation per epoch."""
+        if self.train_steps is not None:
+            return [i for g in self.counts for i in self.ids(g)[t % self.blocks :: self.blocks]]
         ids = self.ids()
         if size is None or size >= len(ids):
             return ids
@@ -136,11 +160,22 @@ class Synthetic(nn.Module, Generic[B]):
 
     def config(self) -> dict[str, Any]:
         """What `restore` needs beside the tensors, as JSON."""
-        return {"counts": [[g, n] for g, n in self.counts.items()], "labels": self.label_kind}
+        prescribed = {} if self.train_steps is None else {"train_steps": self.train_steps, "blocks": self.blocks}
+        return {"counts": [[g, n] for g, n in self.counts.items()], "labels": self.label_kind, **prescribed}
+
+    @classmethod
+    def reopen(cls, problem: Problem[B], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Synthetic[B]:
+        """The set that `stored` and `config` describe: `restore`, and the training that any set may prescribe."""
+        made = cls.restore(problem, config, tensors)
+        if "log_step_size" in tensors:
+            made.log_step_size = nn.Parameter(tensors["log_step_size"].clone())
+        if "train_steps" in config:
+            made.train_steps, made.blocks = config["train_steps"], config["blocks"]
+        return made
 
     @classmethod
     def restore(cls, problem: Problem[B], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Synthetic[B]:
-        """The set that `stored` and `config` describe; third parties write it for their own parametrizations."""
+        """The rows that `stored` and `config` describe; third parties write it for their own parametrizations."""
         raise NotImplementedError(f"{cls.__name__} does not say how it is reopened: write `restore`")
 
 

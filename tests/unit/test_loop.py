@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from functools import partial
 
 import pytest
@@ -470,3 +471,34 @@ def test_an_average_survives_a_resume():
     optimise(p, whole, DistributionMatching(8), **how, checkpoint=lambda take: saved.append(take()))
     optimise(p, cut, DistributionMatching(8), **how, resume=saved[4])
     assert torch.equal(whole.x, cut.x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what an objective leaves out
+
+
+def silence(s, *, steps=30, objective=None):
+    p, _ = toys.case("image")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        optimise(p, s, objective or DistributionMatching(8), steps=steps, optimiser=ADAM)
+    return [str(w.message) for w in said]
+
+
+def test_a_learnable_parameter_without_gradient_is_named_once():
+    """Matching features never trains on the set: its step size has no part in the loss."""
+    _, s = toys.case("image")
+    (message,) = silence(s.learn_step_size())
+    assert message.startswith("DistributionMatching gave no gradient to step_size in its first 10 updates")
+    assert "keep it out of what is learned" in message
+
+
+def test_a_parameter_that_is_reached_now_and_then_is_not_named():
+    class Turns:
+        def losses(self, problem, synthetic, run):
+            while True:
+                yield synthetic.x.sum() if run.step % 7 else synthetic.log_step_size.square()
+
+    _, s = toys.case("image")
+    assert silence(s) == []
+    assert silence(s.learn_step_size(), objective=Turns()) == []

@@ -151,7 +151,7 @@ def test_a_set_is_stored_and_restored(kind, steps):
     stored, config = s.stored(), json.loads(json.dumps(s.config()))
     assert ("log_step_size" in stored) == steps
     assert not any(x.requires_grad for x in stored.values())
-    again = RowSynthetic.restore(p, config, stored)
+    again = RowSynthetic.reopen(p, config, stored)
     assert again.label_kind == s.label_kind == kind.removeprefix("learned ")
     for t in range(4):
         (a, eta), (b, eta_again) = (q.train_batch(p, t, 3) for q in (s, again))
