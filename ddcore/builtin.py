@@ -13,6 +13,17 @@ ddcore_api = 1
 def ddcore_entries() -> Iterator[Entry]:
     """Methods, objectives, parametrizations, protocols and exporters that serve every modality."""
     yield Entry("method", "dm", "ddcore.methods.dm:DM", "Distribution matching: class means in random networks.")
+    yield Entry("method", "m3d", "ddcore.methods.distribution_distances:M3D", "Kernel matching: all moments of features.")
+    yield Entry(
+        "method", "idm", "ddcore.methods.distribution_distances:IDM", "Class-wise means in a queue of trained networks."
+    )
+    yield Entry("method", "lqm", "ddcore.methods.distribution_distances:LQM", "Quantiles of every feature.")
+    yield Entry(
+        "method",
+        "ncfm",
+        "ddcore.methods.distribution_distances:NCFM",
+        "Characteristic functions at learned frequencies.",
+    )
     yield Entry("method", "dc", "ddcore.methods.dc:DC", "Gradient matching along the training of networks.")
     yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
     yield Entry(
@@ -53,6 +64,17 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "objective", "distribution", "ddcore.objectives.distribution:DistributionMatching", "Match feature means."
+    )
+    yield Entry("objective", "kernel-mmd", "ddcore.objectives.mmd:KernelMatching", "Match features in all moments.")
+    yield Entry(
+        "objective", "class-wise", "ddcore.objectives.classwise:ClasswiseMatching", "Match means class by class, and classify."
+    )
+    yield Entry("objective", "quantiles", "ddcore.objectives.quantiles:QuantileMatching", "Match quantiles of features.")
+    yield Entry(
+        "objective",
+        "characteristic",
+        "ddcore.objectives.characteristic:CharacteristicMatching",
+        "Match characteristic functions of features.",
     )
     yield Entry(
         "objective",

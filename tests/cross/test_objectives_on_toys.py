@@ -14,14 +14,34 @@ from ddcore.errors import NotSupported, OptionError
 from ddcore.evaluation import evaluate
 from ddcore.loop import optimise
 from ddcore.methods.plan import Work
+from ddcore.objectives.characteristic import CharacteristicMatching
+from ddcore.objectives.classwise import ClasswiseMatching
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
 from ddcore.objectives.layers import AttentionMatching, LayerMatching
+from ddcore.objectives.mmd import KernelMatching
+from ddcore.objectives.networks import Queue
+from ddcore.objectives.quantiles import QuantileMatching
 from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
-CORE = ("cafe", "datadam", "dc", "dcc", "dm", "dsa", "herding", "k-center", "k-means", "random")
-CHEAP = {"steps": 3, "n_real": 8, "epochs": 1, "pool": 2, "window": 2, "longest": 2, "query": 4}
+CORE = (
+    "cafe",
+    "datadam",
+    "dc",
+    "dcc",
+    "dm",
+    "dsa",
+    "herding",
+    "idm",
+    "k-center",
+    "k-means",
+    "lqm",
+    "m3d",
+    "ncfm",
+    "random",
+)
+CHEAP = {"steps": 3, "n_real": 8, "epochs": 1, "pool": 2, "window": 2, "longest": 2, "query": 4, "experts": 1, "frequencies": 4, "train_steps": 1, "train_size": 8}
 BUDGET = {"image": {"ipc": 2}, "graph": {"ratio": 0.1}, "text": {"ipc": 2}, "recommender": {"ipc": 6}}
 OBJECTIVES = {
     **{f"gradient {d}": (GradientMatching(n_real=32, distance=d), 0.02) for d in DISTANCES},
@@ -29,6 +49,10 @@ OBJECTIVES = {
     "attention": (AttentionMatching(n_real=64), 0.05),
     "layers": (LayerMatching(n_real=64), 0.05),
     "pooled": (PooledDistributionMatching(n_real=64, pool=4, renew=5), 0.05),
+    "kernel-mmd": (KernelMatching(n_real=64), 0.05),
+    "class-wise": (ClasswiseMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
+    "quantiles": (QuantileMatching(n_real=64), 0.05),
+    "characteristic": (CharacteristicMatching(n_real=64, frequencies=64, learned=False, calibration=0.0), 0.05),
 }
 
 

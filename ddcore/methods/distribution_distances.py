@@ -1,0 +1,237 @@
+"""Methods that compare distributions of features by more than their means: kernels, quantiles, characteristic functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from .base import Method
+from .distribution_matching import FAMILY, FeatureOptions, augmented, shared
+
+if TYPE_CHECKING:
+    from ..objectives.networks import Queue
+    from ..problem import Problem
+    from .plan import Plan
+
+__all__ = ["IDM", "LQM", "M3D", "NCFM", "IDMOptions", "M3DOptions", "NCFMOptions"]
+
+
+def unbounded(problem: Problem[Any]) -> str | None:
+    """Why a network's score cannot weigh a loss; None where it can."""
+    metric = problem.task.metrics[0]
+    finite = all(abs(bound) < float("inf") for bound in (metric.low, metric.high))
+    return None if finite else f"its metric {metric.name} has no range, and networks are weighed by what they score"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# M3D
+
+
+class M3DOptions(FeatureOptions):
+    """Kernel matching. The kernel's width and scale are ours; the rest is DM's."""
+
+    kernel: Literal["gaussian", "linear"] = Field("gaussian", description="gaussian: all moments; linear: means, so DM")
+    per_network: int = Field(1, ge=1, description="updates that see the same random network")
+
+
+def _m3d(problem: Problem[Any], counts: Mapping[int, int], options: M3DOptions) -> Plan:
+    """Random real rows, then kernel matching."""
+    import torch
+
+    from ..objectives.mmd import KernelMatching
+    from ..objectives.networks import TrainedOnReal
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    networks = TrainedOnReal(outer=options.per_network, steps=0, model=options.model)
+    objective = KernelMatching(**shared(problem, options), networks=networks, kernel=options.kernel)
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+
+
+def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Fewer updates and real rows."""
+    return {"steps": 300, "n_real": 64, "augment": augmented(problem)}
+
+
+def _paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """20,000 updates."""
+    return {"augment": augmented(problem)}
+
+
+M3D = Method(
+    name="m3d",
+    summary="Kernel matching: all moments of features in random networks.",
+    family=FAMILY,
+    paper="Zhang, Li, Wang, Zeng and Ge, M3D, AAAI 2024",
+    options=M3DOptions,
+    plan=_m3d,
+    presets={"quick": _quick, "paper": _paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# IDM
+
+
+class IDMOptions(FeatureOptions):
+    """Class-wise matching with a queue of half-trained networks. Defaults: the code of Zhao et al. 2023 at 10 rows a class."""
+
+    steps: int = Field(200_000, ge=1, description="updates of the set, one for each class in turn")
+    lr: float = Field(0.2, gt=0, description="learning rate of the set (SGD, momentum 0.5)")
+    weight: float = Field(
+        0.5, ge=0, description="weight of the class regulariser, times the network's score in percent"
+    )
+    begin: int = Field(3, ge=1, description="networks in the queue at the beginning")
+    every: int = Field(30, ge=1, description="a random network joins the queue every so many rounds of the classes")
+    most: int = Field(100, ge=1, description="networks in the queue at most; the oldest leaves")
+    trained: int = Field(2, ge=0, description="networks of the queue that are trained after each round")
+    train_steps: int = Field(10, ge=0, description="minibatches of that training")
+    train_size: int = Field(256, ge=1, description="real rows in one of them")
+
+
+def _idm(problem: Problem[Any], counts: Mapping[int, int], options: IDMOptions) -> Plan:
+    """Random real rows, then class-wise matching."""
+    import torch
+
+    from ..objectives.classwise import ClasswiseMatching
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    objective = ClasswiseMatching(
+        **shared(problem, options), networks=_queue(options), weight=options.weight, marked=options.train_size
+    )
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+
+
+def _queue(options: IDMOptions) -> Queue:
+    from ..objectives.networks import Queue
+
+    return Queue(
+        start=options.begin,
+        every=options.every,
+        most=options.most,
+        trained=options.trained,
+        steps=options.train_steps,
+        size=options.train_size,
+        augment=None,
+        model=options.model,
+    )
+
+
+def _idm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """80 rounds of the classes; fewer real rows, and little training between rounds."""
+    few = {"n_real": 64, "every": 10, "most": 8, "train_steps": 4, "train_size": 64}
+    return {**few, "steps": 80 * len(counts), "augment": augmented(problem)}
+
+
+def _idm_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """20,000 rounds; at one row a class 5,000 real rows and a new network every 5 rounds, from 50 a smaller regulariser."""
+    most = max(counts.values())
+    table = {"n_real": 5000, "every": 5} if most == 1 else {"weight": 0.1} if most >= 50 else {}
+    return {**table, "steps": 20_000 * len(counts), "augment": augmented(problem)}
+
+
+IDM = Method(
+    name="idm",
+    summary="Class-wise means in a queue of half-trained networks, which judge the rows.",
+    family=FAMILY,
+    paper="Zhao, Li, Qin and Yu, Improved Distribution Matching for Dataset Condensation, CVPR 2023",
+    options=IDMOptions,
+    plan=_idm,
+    presets={"quick": _idm_quick, "paper": _idm_paper},
+    refuses=unbounded,
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# LQM
+
+
+def _lqm(problem: Problem[Any], counts: Mapping[int, int], options: FeatureOptions) -> Plan:
+    """Random real rows, then quantile matching."""
+    import torch
+
+    from ..objectives.networks import Fresh
+    from ..objectives.quantiles import QuantileMatching
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    objective = QuantileMatching(**shared(problem, options), networks=Fresh(options.model))
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+
+
+LQM = Method(
+    name="lqm",
+    summary="Quantiles of every feature in random networks.",
+    family=FAMILY,
+    paper="Wei, De Schepper and Mets, Dataset Condensation with Latent Quantile Matching, CVPR Workshops 2024",
+    options=FeatureOptions,
+    plan=_lqm,
+    presets={"quick": _quick, "paper": _paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# NCFM
+
+
+class NCFMOptions(FeatureOptions):
+    """Characteristic functions against learned frequencies. Defaults: the paper and code of Wang et al. 2025."""
+
+    lr: float = Field(0.001, gt=0, description="learning rate of the set (AdamW)")
+    n_real: int = Field(1024, ge=1, description="real rows of each group in an update")
+    frequencies: int = Field(4096, ge=2, description="frequencies in an update")
+    sampler: Literal["learned", "normal"] = Field("learned", description="where frequencies come from")
+    lr_sampler: float = Field(0.001, gt=0, description="learning rate of the frequency network (SGD, momentum 0.5)")
+    calibration: float = Field(1.0, ge=0, description="weight of the loss under a trained expert")
+    experts: int = Field(20, ge=1, description="networks that are trained on the real rows beforehand")
+    epochs: int = Field(60, ge=1, description="epochs of their training")
+
+
+def _ncfm(problem: Problem[Any], counts: Mapping[int, int], options: NCFMOptions) -> Plan:
+    """Experts, random real rows, then characteristic functions."""
+    import torch
+
+    from ..experts import Training
+    from ..objectives.characteristic import CharacteristicMatching
+    from ..objectives.networks import Interpolated
+    from .coresets import starting_rows
+    from .plan import Experts, Plan, Synthesise, Work
+
+    def objective(work: Work[Any]) -> CharacteristicMatching:
+        experts = work.results["experts"]
+        return CharacteristicMatching(
+            **shared(problem, options),
+            networks=Interpolated(experts),
+            experts=experts,
+            frequencies=options.frequencies,
+            learned=options.sampler == "learned",
+            lr=options.lr_sampler,
+            calibration=options.calibration,
+        )
+
+    training = Training(options.epochs, lr=0.01, momentum=0.9, weight_decay=5e-4, size=128, stride=options.epochs)
+    adamw = partial(torch.optim.AdamW, lr=options.lr, weight_decay=5e-4)
+    experts = Experts(options.experts, training, options.model)
+    return Plan((experts, *starting_rows(options.start), Synthesise(objective, options.steps, adamw)))
+
+
+def _ncfm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Few and short experts, updates, real rows and frequencies; larger steps."""
+    few = {"steps": 300, "n_real": 64, "frequencies": 256, "experts": 3, "epochs": 10}
+    return {**few, "lr": 0.02, "augment": augmented(problem)}
+
+
+NCFM = Method(
+    name="ncfm",
+    summary="Characteristic functions of features, at frequencies that an adversary learns.",
+    family=FAMILY,
+    paper="Wang, Yang, Liu, Sun, Hu, He and Zhang, Dataset Distillation with Neural Characteristic Function, CVPR 2025",
+    options=NCFMOptions,
+    plan=_ncfm,
+    presets={"quick": _ncfm_quick, "paper": _paper},
+    needs=("experts",),
+)

@@ -1,0 +1,385 @@
+"""Distances beyond means: each equals its formula written out, and without its idea its ancestor."""
+
+import cmath
+import copy
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pytest
+import torch
+import toys
+
+from ddcore.experts import Trajectory
+from ddcore.loop import Run, optimise
+from ddcore.objectives.characteristic import CharacteristicMatching, characteristic_distance
+from ddcore.objectives.classwise import ClasswiseMatching, mark
+from ddcore.objectives.distribution import DistributionMatching
+from ddcore.objectives.features import mean_distance
+from ddcore.objectives.mmd import KernelMatching, gaussian, linear, mmd2
+from ddcore.objectives.networks import Fresh, Interpolated, Queue, trained
+from ddcore.objectives.quantiles import QuantileMatching, quantile_distance, quantiles
+from ddcore.problem import Metric, Output
+from ddcore.rows import Classification, Rows, RowSynthetic
+from ddcore.seeds import generator, stream
+
+SGD = partial(torch.optim.SGD, lr=0.5)
+CLASS = 16  # training rows of each class of the small problem
+
+
+def rows(n, d, seed=0):
+    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def start(n=2, seed=0):
+    """n rows of each of three classes of pictures."""
+    g = torch.Generator().manual_seed(seed)
+    return RowSynthetic(dict.fromkeys(range(3), n), torch.randn(3 * n, 1, 8, 8, generator=g, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Given:
+    """One network, always."""
+
+    net: torch.nn.Module
+
+    def networks(self, problem, synthetic, run):
+        while True:
+            run.boundary()
+            yield self.net
+
+
+def small(**options):
+    drawn = toys.recorded(n=90, **options)
+    assert all(len(drawn.data.ids(g)) == CLASS for g in range(3))
+    return drawn
+
+
+def ends(objective, steps=3, n=2, optimiser=SGD, drawn=None):
+    """Losses and rows after a few updates: equal where objectives are equal."""
+    s = start(n)
+    run = optimise((drawn or small()).problem, s, objective, steps=steps, optimiser=optimiser)
+    return [h["loss"] for h in run.history], s.x.detach()
+
+
+def the_same(one, other, tolerance=1e-10):
+    assert one[0] == pytest.approx(other[0], rel=tolerance)
+    torch.testing.assert_close(one[1], other[1], rtol=tolerance, atol=tolerance)
+
+
+def gradient(f, x):
+    x = x.clone().requires_grad_()
+    value = f(x)
+    return value.item(), torch.autograd.grad(value, x)[0]
+
+
+def numerically(f, x, h=1e-6):
+    """df/dx, one entry at a time, of a function of plain numbers."""
+    found = torch.zeros_like(x)
+    for i in range(x.numel()):
+        e = torch.zeros_like(x).flatten()
+        e[i] = h
+        found.view(-1)[i] = (f(x + e.view_as(x)) - f(x - e.view_as(x))) / (2 * h)
+    return found
+
+
+def checked(f, reference, x):
+    """A distance and its gradient against a formula on plain numbers."""
+    value, g = gradient(f, x)
+    assert value == pytest.approx(float(reference(x)), rel=1e-9)
+    torch.testing.assert_close(g, numerically(reference, x), rtol=1e-5, atol=1e-7)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# m3d: kernels
+
+
+def by_double_sums(real, fake, k):
+    """MMD^2 as three double sums over pairs of rows."""
+    real, fake = real.tolist(), fake.tolist()
+
+    def mean(xs, ys):
+        return math.fsum(k(x, y) for x in xs for y in ys) / (len(xs) * len(ys))
+
+    return mean(real, real) - 2 * mean(real, fake) + mean(fake, fake)
+
+
+def squared(x, y):
+    return math.fsum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_gaussian_kernel_matching_is_its_double_sum(n):
+    real = rows(6, 3) * 2
+    apart = sorted(squared(x, y) for i, x in enumerate(real.tolist()) for j, y in enumerate(real.tolist()) if i != j)
+    variance = apart[(len(apart) - 1) // 2]
+
+    def k(x, y):
+        return variance * math.exp(-squared(x, y) / (2 * variance))
+
+    checked(lambda y: mmd2(real, y, gaussian(real)), lambda y: by_double_sums(real, y, k), rows(n, 3, 1))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_linear_kernel_matching_is_its_double_sum(n):
+    real = rows(6, 3)
+
+    def k(x, y):
+        return math.fsum(a * b for a, b in zip(x, y, strict=True))
+
+    checked(lambda y: mmd2(real, y, linear(real)), lambda y: by_double_sums(real, y, k), rows(n, 3, 1))
+
+
+def test_a_linear_kernel_is_distribution_matching():
+    options = {"n_real": 40, "augment": "match"}
+    dm = ends(DistributionMatching(**options))
+    the_same(ends(KernelMatching(**options, kernel="linear")), dm)
+    assert not torch.allclose(ends(KernelMatching(**options))[1], dm[1])
+
+
+def test_a_wide_gaussian_kernel_is_a_linear_one():
+    """Seen from real rows that are far apart, synthetic rows whose distances are small."""
+    far = torch.cat([rows(4, 3), rows(4, 3) + 1e4])
+    near, y = rows(4, 3), rows(3, 3, 1)
+    wide = gradient(lambda y: mmd2(near, y, gaussian(far)), y)
+    plain = gradient(lambda y: mmd2(near, y, linear(near)), y)
+    assert wide[0] == pytest.approx(plain[0], rel=1e-4)
+    torch.testing.assert_close(wide[1], plain[1], rtol=1e-4, atol=1e-6)
+
+
+def test_kernel_matching_sees_what_means_do_not():
+    """Two sets of one mean and different spread."""
+    real = rows(8, 2)
+    y = real.mean(0) + 0.01 * (real - real.mean(0))
+    assert mmd2(real, y, linear(real)).item() == pytest.approx(0, abs=1e-12)
+    assert mmd2(real, y, gaussian(real)) > 0.1
+    assert mmd2(real, real, gaussian(real)).item() == pytest.approx(0, abs=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# idm: class by class, with half-trained networks that judge the set
+
+
+def cross_entropy(logits, y):
+    return (logits.logsumexp(1) - logits[:, y]).mean()
+
+
+def test_the_first_update_of_each_class_is_its_formula():
+    """Three updates, by one network that had no training yet, each with its own augmentation."""
+    drawn, lr = small(), 0.1
+    objective = ClasswiseMatching(CLASS, "match", Queue(start=1, every=100, steps=0), weight=0.5, marked=10)
+    losses, x = ends(objective, drawn=drawn, optimiser=partial(torch.optim.SGD, lr=lr))
+    net, s = drawn.networks[0], start().x.detach().clone()
+    marked, *real = [drawn.data.x[ids] for ids in drawn.data.taken if ids]
+    labels = drawn.data.y[next(ids for ids in drawn.data.taken if ids)]
+    percent = 100 * (net(Rows(marked)).logits.argmax(1) == labels).double().mean()
+    assert len(marked) == 10
+    for g, (name, omega) in enumerate(drawn.seeds[0:6:2]):
+        assert drawn.seeds[2 * g + 1] == (name, omega)
+        mine = s[2 * g : 2 * g + 2].clone().requires_grad_()
+        want, out = net(toys.roll(Rows(real[g]), omega)), net(toys.roll(Rows(mine), omega))
+        means = (want.features.mean(0) - out.features.mean(0)).square().sum()
+        loss = means + 0.5 * percent * cross_entropy(out.logits, g)
+        assert losses[g] == pytest.approx(loss.item(), rel=1e-10)
+        s[2 * g : 2 * g + 2] -= lr * torch.autograd.grad(loss, mine)[0]
+    torch.testing.assert_close(x, s, rtol=1e-10, atol=1e-12)
+
+
+def test_class_by_class_without_regulariser_and_with_fresh_networks_is_distribution_matching():
+    """Whole classes as real batches; three class-wise updates move what one joint update moves."""
+    one = small()
+    _, x = ends(ClasswiseMatching(CLASS, None, Fresh(), weight=0.0), drawn=one)
+    net, classwise = one.networks[0], start().x.detach()
+    two = small()
+    _, y = ends(DistributionMatching(CLASS, networks=Given(net)), steps=1, drawn=two)
+    torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-12)
+    assert not torch.equal(x, classwise)
+
+
+@pytest.mark.parametrize("at", [1, -1])
+def test_a_resumed_run_of_the_queue_equals_an_uninterrupted_one(at):
+    p, s = toys.case("image", start=True, models={"convnet": toys.dropping})
+    adam, saved, whole, cut = partial(torch.optim.Adam, lr=0.05), [], copy.deepcopy(s), copy.deepcopy(s)
+    objective = ClasswiseMatching(8, "match", Queue(start=2, every=2, most=3, steps=2, size=8), marked=8)
+    a = optimise(p, whole, objective, steps=20, optimiser=adam, checkpoint=lambda take: saved.append(take()))
+    assert 0 < saved[at]["step"] < 20
+    b = optimise(p, cut, objective, steps=20, optimiser=adam, resume=saved[at])
+    assert torch.equal(whole.x, cut.x)
+    assert a.history == b.history
+
+
+def test_a_networks_mark_goes_from_its_worst_to_its_best():
+    class Scored(Classification):
+        metrics = (Metric("error", low=10.0, high=30.0, higher_is_better=False),)
+
+        def score(self, pairs):
+            return {"error": 15.0}
+
+    run = Run(0)
+    assert mark(toys.image(task=Scored(3)), toys.ConvNet(), 4, run) == 0.75
+    perfect = lambda b: Output(Classification(3).targets(b), b.x.flatten(1))  # noqa: E731
+    assert mark(toys.image(), perfect, 20, run) == 1.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# lqm: quantiles
+
+
+def by_counting(real, fake):
+    """Each sorted synthetic value against the smallest real value that at least (2i - 1) / 2k of the real ones do not exceed."""
+    n, k, total = len(real), len(fake), []
+    for column, values in zip(real.T.tolist(), fake.T.tolist(), strict=True):
+        for i, v in enumerate(sorted(values), start=1):
+            q = min(c for c in column if sum(a <= c for a in column) * 2 * k >= (2 * i - 1) * n)
+            total.append((q - v) ** 2 / k)
+    return math.fsum(total)
+
+
+@pytest.mark.parametrize(("n", "k"), [(7, 1), (7, 3), (5, 5), (3, 4)])
+def test_quantile_matching_is_its_formula(n, k):
+    real = rows(n, 3)
+    checked(lambda y: quantile_distance(real, y), lambda y: by_counting(real, y), rows(k, 3, 1))
+
+
+def test_quantiles_are_the_points_nearest_by_cramer_and_von_mises():
+    """No other equally weighted points come closer to the real rows' distribution function."""
+    real, k = rows(200, 1), 3
+
+    def statistic(points):
+        """Of the sorted real values x_j: sum over j of ((j - 1/2) / n - F(x_j))^2."""
+        x = sorted(real.flatten().tolist())
+        return math.fsum(((j + 0.5) / len(x) - sum(p <= v for p in points) / k) ** 2 for j, v in enumerate(x))
+
+    best = quantiles(real, k).flatten().tolist()
+    for i in range(k):
+        for move in (-0.5, -0.2, 0.2, 0.5):
+            assert statistic([p + move * (i == j) for j, p in enumerate(best)]) > statistic(best)
+
+
+def test_quantiles_of_shifted_rows_differ_by_the_means():
+    """One shape, moved: then and only then the distance is DM's; else the spread adds to it."""
+    real = rows(6, 3)
+    shifted, other = real[torch.tensor([3, 0, 5, 1, 4, 2])] + rows(1, 3, 1), rows(6, 3, 2)
+    assert quantile_distance(real, shifted).item() == pytest.approx(mean_distance(real, shifted).item(), rel=1e-10)
+    for fake in (shifted, other):
+        apart = (real.sort(0).values - fake.sort(0).values).var(0, unbiased=False).sum()
+        assert quantile_distance(real, fake).item() == pytest.approx((mean_distance(real, fake) + apart).item())
+
+
+def test_quantile_matching_of_real_rows_that_are_all_one_is_distribution_matching():
+    """With one synthetic row a class and real rows without spread, the median is the mean."""
+
+    def one_row_a_class():
+        drawn = small()
+        drawn.data.x[:] = drawn.data.x[drawn.data.y]
+        return drawn
+
+    options = {"n_real": CLASS, "augment": "match"}
+    dm = ends(DistributionMatching(**options), n=1, drawn=one_row_a_class())
+    the_same(ends(QuantileMatching(**options), n=1, drawn=one_row_a_class()), dm)
+    assert not torch.allclose(ends(QuantileMatching(**options), n=1)[1], ends(DistributionMatching(**options), n=1)[1])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# ncfm: characteristic functions
+
+
+def by_complex_numbers(real, fake, t):
+    """Amplitude and phase of the two characteristic functions, in Python's complex arithmetic."""
+    total = []
+    for frequency in t.tolist():
+        a, b = (
+            sum(cmath.exp(1j * math.fsum(u * v for u, v in zip(frequency, f, strict=True))) for f in x.tolist())
+            / len(x)
+            for x in (real, fake)
+        )
+        amplitude, phase = (abs(a) - abs(b)) ** 2, 2 * (abs(a) * abs(b) - (a * b.conjugate()).real)
+        total.append(math.sqrt(0.5 * amplitude + 0.5 * phase))
+    return math.fsum(total) / len(total)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_characteristic_distance_is_its_complex_formula(n):
+    real, t = rows(6, 3), rows(5, 3, 2)
+    checked(lambda y: characteristic_distance(real, y, t), lambda y: by_complex_numbers(real, y, t), rows(n, 3, 1))
+
+
+def test_at_small_frequencies_the_distance_is_that_of_the_means():
+    r"""C / eps -> mean_t |t . (mu_T - mu_S)| / sqrt(2), which for normal t is the root of DM's distance over sqrt(pi)."""
+    real, y, t = rows(8, 3), rows(4, 3, 1), rows(4000, 3, 2)
+    small_, g = gradient(lambda y: characteristic_distance(real, y, 1e-4 * t) / 1e-4, y)
+    along, h = gradient(lambda y: (t @ (real.mean(0) - y.mean(0))).abs().mean() / math.sqrt(2), y)
+    assert small_ == pytest.approx(along, rel=1e-3)
+    torch.testing.assert_close(g, h, rtol=1e-2, atol=1e-4)
+    assert small_ == pytest.approx(math.sqrt(mean_distance(real, y).item() / math.pi), rel=0.05)
+
+
+def experts(problem, number=2):
+    found = []
+    for k in range(number):
+        nets = [problem.new_model(stream("expert", k, t)) for t in range(2)]
+        found.append(Trajectory("mlp", k, 1, [dict(net.named_parameters()) for net in nets]))
+    return found
+
+
+def between(drawn, **options):
+    """Few frequencies of two made-up experts, without augmentation."""
+    found = experts(drawn.problem)
+    networks = Given(drawn.problem.new_model(stream("between")))
+    return CharacteristicMatching(CLASS, None, networks, experts=found, frequencies=4, **options)
+
+
+def plain(drawn):
+    return replace(drawn.problem, models={"mlp": lambda: toys.MLP().double()})
+
+
+def test_characteristic_matching_is_its_formula():
+    """Features of length one, 300 times the distance, and the loss under a trained expert."""
+    drawn = small()
+    drawn.problem = plain(drawn)
+    objective = between(drawn, learned=False)
+    (loss,), x = ends(objective, steps=1, drawn=drawn)
+    net, s, y = objective.networks.net, start().x.detach().requires_grad_(), torch.arange(3).repeat_interleave(2)
+
+    # the draws of the run, in the order of the frame: omega, real and synthetic rows, the expert, then frequencies by group
+    run = Run(0)
+    for bits in (31, 63, 63):
+        run.rng.getrandbits(bits)
+    teacher = trained(drawn.problem, objective.experts, run.rng)
+    total = 0.0
+    for g in range(3):
+        f, h = (
+            (lambda z: z / z.norm(dim=1, keepdim=True))(net(Rows(x)).features)
+            for x in (drawn.data.x[list(drawn.data.ids(g))], s[2 * g : 2 * g + 2])
+        )
+        t = torch.randn(4, 32, generator=generator(run.rng), dtype=torch.float64)
+        (a, b), (c, d) = (((z @ t.T).cos().mean(0), (z @ t.T).sin().mean(0)) for z in (f, h))
+        apart = 0.5 * ((a**2 + b**2).sqrt() - (c**2 + d**2).sqrt()) ** 2
+        apart = apart + (a**2 + b**2).sqrt() * (c**2 + d**2).sqrt() - a * c - b * d
+        logits = teacher(Rows(s[2 * g : 2 * g + 2])).logits
+        total = total + 300 * apart.sqrt().mean() + cross_entropy(logits, g)
+    assert len(y) == 6
+    assert loss == pytest.approx(total.item(), rel=1e-9)
+    torch.testing.assert_close(x, (s - 0.5 * torch.autograd.grad(total, s)[0]).detach(), rtol=1e-8, atol=1e-10)
+
+
+def test_learned_frequencies_climb():
+    """On a set that stands still, the adversary finds frequencies that tell more than those it began with."""
+    drawn = small()
+    drawn.problem = plain(drawn)
+    still = partial(torch.optim.SGD, lr=0.0)
+    losses, _ = ends(between(drawn, lr=3e-3, calibration=0.0), steps=60, optimiser=still, drawn=drawn)
+    assert sum(losses[-10:]) > 1.1 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("at", [1, -1])
+def test_a_resumed_run_of_the_adversary_equals_an_uninterrupted_one(at):
+    drawn = small()
+    p, s, saved = plain(drawn), start(), []
+    objective = replace(between(drawn), networks=Interpolated(experts(p)), experts=experts(p))
+    whole, cut = copy.deepcopy(s), copy.deepcopy(s)
+    a = optimise(p, whole, objective, steps=6, optimiser=SGD, checkpoint=lambda take: saved.append(take()))
+    assert 0 < saved[at]["step"] < 6
+    b = optimise(p, cut, objective, steps=6, optimiser=SGD, resume=saved[at])
+    assert torch.equal(whole.x, cut.x)
+    assert a.history == b.history
