@@ -13,7 +13,9 @@ ddcore_api = 1
 def ddcore_entries() -> Iterator[Entry]:
     """Methods, objectives, parametrizations, protocols and exporters that serve every modality."""
     yield Entry("method", "dm", "ddcore.methods.dm:DM", "Distribution matching: class means in random networks.")
-    yield Entry("method", "m3d", "ddcore.methods.distribution_distances:M3D", "Kernel matching: all moments of features.")
+    yield Entry(
+        "method", "m3d", "ddcore.methods.distribution_distances:M3D", "Kernel matching: all moments of features."
+    )
     yield Entry(
         "method", "idm", "ddcore.methods.distribution_distances:IDM", "Class-wise means in a queue of trained networks."
     )
@@ -67,9 +69,14 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry("objective", "kernel-mmd", "ddcore.objectives.mmd:KernelMatching", "Match features in all moments.")
     yield Entry(
-        "objective", "class-wise", "ddcore.objectives.classwise:ClasswiseMatching", "Match means class by class, and classify."
+        "objective",
+        "class-wise",
+        "ddcore.objectives.classwise:ClasswiseMatching",
+        "Match means class by class, and classify.",
     )
-    yield Entry("objective", "quantiles", "ddcore.objectives.quantiles:QuantileMatching", "Match quantiles of features.")
+    yield Entry(
+        "objective", "quantiles", "ddcore.objectives.quantiles:QuantileMatching", "Match quantiles of features."
+    )
     yield Entry(
         "objective",
         "characteristic",

@@ -41,7 +41,19 @@ CORE = (
     "ncfm",
     "random",
 )
-CHEAP = {"steps": 3, "n_real": 8, "epochs": 1, "pool": 2, "window": 2, "longest": 2, "query": 4, "experts": 1, "frequencies": 4, "train_steps": 1, "train_size": 8}
+CHEAP = {
+    "steps": 3,
+    "n_real": 8,
+    "epochs": 1,
+    "pool": 2,
+    "window": 2,
+    "longest": 2,
+    "query": 4,
+    "experts": 1,
+    "frequencies": 4,
+    "train_steps": 1,
+    "train_size": 8,
+}
 BUDGET = {"image": {"ipc": 2}, "graph": {"ratio": 0.1}, "text": {"ipc": 2}, "recommender": {"ipc": 6}}
 OBJECTIVES = {
     **{f"gradient {d}": (GradientMatching(n_real=32, distance=d), 0.02) for d in DISTANCES},
