@@ -47,6 +47,26 @@ def ddcore_entries() -> Iterator[Entry]:
         "Layer-wise means that tell real rows apart, along watched networks.",
     )
     yield Entry(
+        "method",
+        "iid",
+        "ddcore.methods.distribution_matching:IID",
+        "DM with close classes in trained networks, and covariances.",
+    )
+    yield Entry(
+        "method",
+        "dsdm",
+        "ddcore.methods.distribution_matching:DSDM",
+        "Means and covariances in trained networks, with a memory of means.",
+    )
+    yield Entry(
+        "method",
+        "dance",
+        "ddcore.methods.distribution_matching:DANCE",
+        "DM along the way of experts, whose ends calibrate the set.",
+    )
+    yield Entry("method", "kip", "ddcore.methods.kernel_regression:KIP", "Infinite-width kernel regression on the set.")
+    yield Entry("method", "ls", "ddcore.methods.kernel_regression:LS", "Real rows with solved labels.")
+    yield Entry(
         "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
     )
     yield Entry(
@@ -91,6 +111,27 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "objective", "layers", "ddcore.objectives.layers:LayerMatching", "Match every layer's means, and discriminate."
+    )
+    yield Entry(
+        "objective", "kernel", "ddcore.objectives.kernel:KernelRegression", "Predict real rows by ridge regression."
+    )
+    yield Entry(
+        "objective",
+        "relations",
+        "ddcore.objectives.moments:RelationMatching",
+        "Match means and covariances, and centralise classes.",
+    )
+    yield Entry(
+        "objective",
+        "semantic",
+        "ddcore.objectives.moments:SemanticMatching",
+        "Match means, covariances and a memory of means.",
+    )
+    yield Entry(
+        "objective",
+        "calibrated",
+        "ddcore.objectives.moments:CalibratedMatching",
+        "Match means; trained networks classify the set.",
     )
     yield Entry("parametrization", "rows", "ddcore.rows:RowSynthetic", "Free rows with labels of any kind.")
     yield Entry("parametrization", "selected", "ddcore.parametrizations.base:Selected", "Real rows, held by id.")

@@ -13,9 +13,22 @@ from .base import Method, siamese
 
 if TYPE_CHECKING:
     from ..problem import Problem
-    from .plan import Plan
+    from .plan import Experts, Plan
 
-__all__ = ["CAFE", "DATADAM", "CAFEOptions", "DataDAMOptions", "FeatureOptions"]
+__all__ = [
+    "CAFE",
+    "DANCE",
+    "DATADAM",
+    "DSDM",
+    "IID",
+    "CAFEOptions",
+    "DANCEOptions",
+    "DSDMOptions",
+    "DataDAMOptions",
+    "ExpertOptions",
+    "FeatureOptions",
+    "IIDOptions",
+]
 
 FAMILY = "distribution matching"
 
@@ -29,6 +42,23 @@ class FeatureOptions(Options):
     n_real: int = Field(256, ge=1, description="real rows of each group in an update")
     augment: Literal["match", "none"] = Field("match", description="siamese augmentation, or none")
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
+
+
+class ExpertOptions(FeatureOptions):
+    """What the methods with trained networks share; only the start and the end of a training are kept."""
+
+    experts: int = Field(10, ge=1, description="networks that are trained on the real rows")
+    epochs: int = Field(20, ge=1, description="epochs of their training (SGD 0.01, momentum 0.9, weight decay 5e-4)")
+    size: int = Field(256, ge=1, description="real rows in a minibatch of their training")
+
+
+def experts(options: ExpertOptions, model: str | None, augment: str | None = "train") -> Experts:
+    """The stage that trains them."""
+    from ..experts import Training
+    from .plan import Experts
+
+    training = Training(options.epochs, 0.01, 0.9, 5e-4, size=options.size, augment=augment, stride=options.epochs)
+    return Experts(options.experts, training, model)
 
 
 def shared(problem: Problem[Any], options: FeatureOptions) -> dict[str, Any]:
@@ -178,4 +208,189 @@ CAFE = Method(
     options=CAFEOptions,
     plan=_cafe,
     presets={"quick": _cafe_quick, "paper": _cafe_paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# IID
+
+
+class IIDOptions(ExpertOptions):
+    """Centralisation and covariances on top of distribution matching. Defaults: the code of Deng et al. 2024."""
+
+    centralisation: float = Field(
+        0.05, ge=0, description="weight of the spread of a class in a trained network (lambda_CC)"
+    )
+    covariance: float = Field(0.01, ge=0, description="weight of the distance of covariances (lambda_CM)")
+    experts: int = Field(1000, ge=1, description="networks that are trained on the real rows")
+    epochs: int = Field(40, ge=1, description="epochs of their training (SGD 0.01, momentum 0.9, weight decay 5e-4)")
+    expert: str | None = Field(None, description="network that is trained; the first of the zoo by default")
+
+
+def _iid(problem: Problem[Any], counts: Mapping[int, int], options: IIDOptions) -> Plan:
+    """Trained networks, random real rows, then distribution matching with both constraints."""
+    import torch
+
+    from ..objectives.moments import RelationMatching
+    from ..objectives.networks import Fresh
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise, Work
+
+    def objective(work: Work[Any]) -> RelationMatching:
+        return RelationMatching(
+            **shared(problem, options),
+            networks=Fresh(options.model),
+            experts=work.results["experts"],
+            centralisation=options.centralisation,
+            covariance=options.covariance,
+        )
+
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    stages = (experts(options, options.expert, augment=None), *starting_rows(options.start))
+    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+
+
+def _iid_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """One network of ten epochs; fewer updates and real rows."""
+    return {"steps": 300, "n_real": 64, "augment": augmented(problem), "experts": 1, "epochs": 10}
+
+
+def _iid_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """A thousand ResNet-18 where the zoo has them."""
+    return {"augment": augmented(problem), "expert": "resnet18" if "resnet18" in problem.models else None}
+
+
+IID = Method(
+    name="iid",
+    summary="DM with close classes in trained networks, and covariances.",
+    family=FAMILY,
+    paper="Deng, Li, Ding, Wang, Zhang, Huang, Huo and Gao, Exploiting Inter-sample and Inter-feature Relations in "
+    "Dataset Distillation, CVPR 2024",
+    options=IIDOptions,
+    plan=_iid,
+    presets={"quick": _iid_quick, "paper": _iid_paper},
+    needs=("experts",),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DSDM
+
+
+class DSDMOptions(ExpertOptions):
+    """Means, covariances and a memory of means in trained networks. Defaults: the code of Li et al. 2024."""
+
+    steps: int = Field(10_000, ge=1, description="updates of the set")
+    lr: float = Field(1.6, gt=0, description="learning rate of the set (SGD, momentum 0.5)")
+    covariance: float = Field(
+        50.0, ge=0, description="weight of the distance of covariances; it is divided by the features"
+    )
+    history: float = Field(
+        0.2, ge=0, description="weight of the distance from the memory; it is divided by the features"
+    )
+    smoothing: float = Field(0.99, ge=0, le=1, description="share of the memory that an update keeps")
+    wait: int = Field(2000, ge=0, description="updates after which the memory counts")
+
+
+def _dsdm(problem: Problem[Any], counts: Mapping[int, int], options: DSDMOptions) -> Plan:
+    """Trained networks, random real rows, then semantic matching."""
+    import torch
+
+    from ..objectives.moments import SemanticMatching
+    from ..objectives.networks import Snapshots
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise, Work
+
+    def objective(work: Work[Any]) -> SemanticMatching:
+        return SemanticMatching(
+            **shared(problem, options),
+            networks=Snapshots(work.results["experts"], first=1),
+            covariance=options.covariance,
+            history=options.history,
+            smoothing=options.smoothing,
+            wait=options.wait,
+        )
+
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    stages = (experts(options, options.model), *starting_rows(options.start))
+    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+
+
+def _dsdm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Three networks of ten epochs; fewer updates and real rows."""
+    return {"steps": 300, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10, "wait": 60}
+
+
+def _dsdm_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """10,000 updates with ten networks."""
+    return {"augment": augmented(problem)}
+
+
+DSDM = Method(
+    name="dsdm",
+    summary="Means and covariances in trained networks, with a memory of means.",
+    family=FAMILY,
+    paper="Li, Zhou, Gu, Li and Wang, Diversified Semantic Distribution Matching for Dataset Distillation, ACM MM 2024",
+    options=DSDMOptions,
+    plan=_dsdm,
+    presets={"quick": _dsdm_quick, "paper": _dsdm_paper},
+    needs=("experts",),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DANCE
+
+
+class DANCEOptions(ExpertOptions):
+    """Matching between an expert's start and end, and calibration by its end. Defaults: the code of Zhang et al. 2024."""
+
+    steps: int = Field(10_000, ge=1, description="updates of the set")
+    lr: float = Field(0.16, gt=0, description="learning rate of the set (SGD, momentum 0.5)")
+    n_real: int = Field(128, ge=1, description="real rows of each group in an update")
+    calibration: float = Field(1.0, ge=0, description="weight of the set's loss on trained networks")
+    experts: int = Field(5, ge=1, description="networks that are trained on the real rows")
+    epochs: int = Field(60, ge=1, description="epochs of their training (SGD 0.01, momentum 0.9, weight decay 5e-4)")
+    size: int = Field(128, ge=1, description="real rows in a minibatch of their training")
+
+
+def _dance(problem: Problem[Any], counts: Mapping[int, int], options: DANCEOptions) -> Plan:
+    """Trained networks, random real rows, then calibrated matching."""
+    import torch
+
+    from ..objectives.moments import CalibratedMatching
+    from ..objectives.networks import Interpolated
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise, Work
+
+    def objective(work: Work[Any]) -> CalibratedMatching:
+        paths = work.results["experts"]
+        return CalibratedMatching(
+            **shared(problem, options),
+            networks=Interpolated(paths),
+            experts=paths,
+            calibration=options.calibration,
+        )
+
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    stages = (experts(options, options.model), *starting_rows(options.start))
+    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+
+
+def _dance_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Three networks of ten epochs; fewer updates and real rows."""
+    return {"steps": 300, "lr": 0.5, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10}
+
+
+def _dance_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """10,000 updates; the learning rate grows with the rows per class."""
+    return {"lr": 0.16 * max(counts.values()), "augment": augmented(problem)}
+
+
+DANCE = Method(
+    name="dance",
+    summary="DM along the way of experts, whose ends calibrate the set.",
+    family=FAMILY,
+    paper="Zhang, Li, Lin, Wang, Qian and Ge, DANCE: Dual-View Distribution Alignment for Dataset Condensation, IJCAI 2024",
+    options=DANCEOptions,
+    plan=_dance,
+    presets={"quick": _dance_quick, "paper": _dance_paper},
+    needs=("experts",),
 )

@@ -88,7 +88,7 @@ class FeatureMatching(ABC):
         real_rng, fake_rng = stream(run.rng.getrandbits(63)), stream(run.rng.getrandbits(63))
         rows = {g: draw(problem.data.ids(g), self.n_real, real_rng) for g in groups}
         judge, total = self.judge(problem, net, run), torch.zeros((), device=problem.device)
-        together = not self.one_by_one or has_batchnorm(net)
+        together = not self.one_by_one or has_batchnorm(net) or (judge is not None and has_batchnorm(judge))
         parts = [groups] if together else blocks(synthetic.counts, at_once)
         for block in parts:
             ids = [i for g in block for i in rows[g]]

@@ -20,6 +20,7 @@ from ddcore.objectives.distribution import DistributionMatching, PooledDistribut
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
 from ddcore.objectives.layers import AttentionMatching, LayerMatching
 from ddcore.objectives.mmd import KernelMatching
+from ddcore.objectives.moments import RelationMatching, SemanticMatching
 from ddcore.objectives.networks import Queue
 from ddcore.objectives.quantiles import QuantileMatching
 from ddcore.parametrizations import Selected
@@ -27,13 +28,16 @@ from ddcore.plugins import installed
 
 CORE = (
     "cafe",
+    "dance",
     "datadam",
     "dc",
     "dcc",
     "dm",
     "dsa",
+    "dsdm",
     "herding",
     "idm",
+    "iid",
     "k-center",
     "k-means",
     "lqm",
@@ -43,13 +47,13 @@ CORE = (
 )
 CHEAP = {
     "steps": 3,
+    "experts": 1,
     "n_real": 8,
     "epochs": 1,
     "pool": 2,
     "window": 2,
     "longest": 2,
     "query": 4,
-    "experts": 1,
     "frequencies": 4,
     "train_steps": 1,
     "train_size": 8,
@@ -60,6 +64,8 @@ OBJECTIVES = {
     "distribution": (DistributionMatching(n_real=64), 0.05),
     "attention": (AttentionMatching(n_real=64), 0.05),
     "layers": (LayerMatching(n_real=64), 0.05),
+    "relations": (RelationMatching(n_real=64, centralisation=0), 0.05),
+    "semantic": (SemanticMatching(n_real=64, wait=0), 0.05),
     "pooled": (PooledDistributionMatching(n_real=64, pool=4, renew=5), 0.05),
     "kernel-mmd": (KernelMatching(n_real=64), 0.05),
     "class-wise": (ClasswiseMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),

@@ -1,5 +1,6 @@
 """Layers, covariances and experts in distribution matching: each loss is its formula, and its ancestor without its idea."""
 
+import random
 from functools import partial
 
 import pytest
@@ -8,10 +9,13 @@ import torch.nn.functional as F
 import toys
 from torch import nn
 
+from ddcore.experts import Trajectory
 from ddcore.loop import Run, optimise
+from ddcore.objectives import features
 from ddcore.objectives.distribution import DistributionMatching
 from ddcore.objectives.layers import AttentionMatching, LayerMatching, attention
-from ddcore.objectives.networks import Watched
+from ddcore.objectives.moments import CalibratedMatching, RelationMatching, SemanticMatching, covariance
+from ddcore.objectives.networks import Interpolated, Snapshots, Watched
 from ddcore.problem import Output
 from ddcore.rows import Rows, RowSynthetic
 from ddcore.seeds import torch_seeded
@@ -63,6 +67,17 @@ def agrees(found, expected, x):
     torch.testing.assert_close(grad, torch.autograd.grad(expected, x)[0], rtol=1e-9, atol=1e-11)
 
 
+def apart(counts, at_once):
+    """Every group by itself."""
+    return [[g] for g in counts]
+
+
+@pytest.fixture(params=[True, False], ids=["one by one", "together"])
+def one_by_one(request, monkeypatch):
+    monkeypatch.setattr(features, "blocks", apart)
+    return request.param
+
+
 def history(objective, steps=3, model=Blocks, rows=2):
     """The losses of a run and where it ends."""
     drawn, s = toys.recorded(model), start(rows)
@@ -92,7 +107,6 @@ def written_attention(layer, p):  # (n, c, h, w)
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("one_by_one", [True, False])
 @pytest.mark.parametrize("p", [1, 2])
 def test_attention_matching_is_its_formula(one_by_one, p):
     objective = AttentionMatching(n_real=10, attention=3.0, output=0.5, power=p, one_by_one=one_by_one)
@@ -192,3 +206,171 @@ def test_cafe_goes_on_where_it_was_cut():
         b = optimise(again.problem, t, objective, steps=9, optimiser=SGD, resume=saved[1])
     assert a.history == b.history
     assert torch.equal(s.x, t.x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# experts
+
+
+def path(seed=0, model=Blocks):
+    """An expert, which here is two random networks: its start and its end."""
+    with torch_seeded(seed, "expert"):
+        nets = [model().double(), model().double()]
+    return Trajectory("net", seed, 1, [{k: v.detach() for k, v in net.named_parameters()} for net in nets])
+
+
+def network(snapshot, model=Blocks):
+    net = model().double()
+    net.load_state_dict(snapshot)
+    return net
+
+
+def written_covariance(rows, lost):  # (n, c, ...)
+    centred = (rows - rows.mean(0)).flatten(2) if rows.ndim > 2 else (rows - rows.mean(0))[:, :, None]
+    return sum(row @ row.T for row in centred) / (len(rows) - lost)
+
+
+def test_covariance():
+    x = torch.randn(7, 3, dtype=torch.float64)
+    torch.testing.assert_close(covariance(x, lost=1), x.T.cov())
+    torch.testing.assert_close(covariance(x), x.T.cov(correction=0))
+    maps = torch.randn(5, 3, 2, 4, dtype=torch.float64)
+    torch.testing.assert_close(covariance(maps), written_covariance(maps, 0))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# centralisation and covariances (IID)
+
+
+def test_relation_matching_is_its_formula(one_by_one):
+    expert = path()
+    objective = RelationMatching(10, experts=[expert], centralisation=0.7, covariance=0.3, one_by_one=one_by_one)
+    loss, grad, drawn, real, x, fake = first_update(objective, rows=3)
+    phi, psi, expected = drawn.networks[0], network(expert.teacher), 0.0
+    for t, s in zip(real, fake, strict=True):
+        have, want, close = phi(Rows(s)), phi(Rows(t)), psi(Rows(s)).features
+        expected = expected + (have.features.mean(0) - want.features.mean(0)).square().sum()
+        covs = [written_covariance(out.extras["layers"][1], 0) for out in (have, want)]
+        expected = expected + 0.3 * (covs[0] - covs[1]).square().sum()
+        expected = expected + 0.7 * sum((row - close.mean(0)).square().sum() for row in close)
+    agrees((loss, grad), expected, x)
+
+
+def test_relation_matching_without_relations_is_dm():
+    off = RelationMatching(12, "match", centralisation=0, covariance=0)
+    same(off, DistributionMatching(12, "match"))
+    differs(RelationMatching(12, centralisation=0, covariance=10), DistributionMatching(12))
+    differs(RelationMatching(12, experts=[path()], covariance=0), DistributionMatching(12))
+
+
+def test_one_row_is_its_own_centre():
+    same(
+        RelationMatching(12, experts=[path()], covariance=0),
+        RelationMatching(12, centralisation=0, covariance=0),
+        rows=1,
+        steps=1,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# covariances and memories in trained networks (DSDM)
+
+
+def test_semantic_matching_is_its_formula():
+    """Two updates in one network: the second is drawn to the mean that the first saw."""
+    expert = path()
+    objective = SemanticMatching(
+        10, networks=Snapshots([expert], first=1), covariance=0.8, history=0.6, smoothing=0.9, wait=0
+    )
+    drawn, s, grads = toys.recorded(Blocks), start(rows=3), []
+
+    def sgd(groups):
+        opt = SGD(groups)
+        opt.register_step_pre_hook(lambda *_: grads.append((s.x.detach().clone(), s.x.grad.clone())))
+        return opt
+
+    run = optimise(drawn.problem, s, objective, steps=3, optimiser=sgd)
+    phi, h = network(expert.teacher), [None] * 3
+    taken = [i for ids in drawn.data.taken for i in ids]
+    for step, (x, grad) in enumerate(grads):
+        x.requires_grad_()
+        rows, expected = taken[30 * step : 30 * step + 30], 0.0
+        for c, part in enumerate(x.split(3)):
+            t, f = phi(Rows(drawn.data.x[[i for i in rows if i % 3 == c]])).features, phi(Rows(part)).features
+            m, d = f.mean(0), f.shape[1]
+            expected = expected + (t.mean(0) - m).square().sum()
+            expected = expected + 0.8 / d * (t.T.cov() - f.T.cov()).square().sum()
+            if step > 0:
+                expected = expected + 0.6 / d * (m - h[c]).square().sum()
+            h[c] = m.detach() if step == 0 else 0.9 * h[c] + 0.1 * m.detach()
+        agrees((run.history[step]["loss"], grad), expected, x)
+
+
+def test_semantic_matching_without_covariance_and_memory_is_dm():
+    off = SemanticMatching(12, "match", covariance=0, history=0)
+    same(off, DistributionMatching(12, "match"))
+    differs(SemanticMatching(12, history=0), DistributionMatching(12))
+    same(SemanticMatching(12, covariance=0, wait=3), DistributionMatching(12), steps=3)
+    differs(SemanticMatching(12, covariance=0, wait=1), DistributionMatching(12), steps=3)
+
+
+def test_one_row_has_no_covariance():
+    same(SemanticMatching(12, history=0), DistributionMatching(12), rows=1)
+
+
+def test_the_memory_survives_in_the_state():
+    objective = SemanticMatching(6, networks=Snapshots([path(0), path(1)], first=1), wait=1)
+    saved, whole, s = [], toys.recorded(Blocks), start()
+    a = optimise(whole.problem, s, objective, steps=6, optimiser=SGD, checkpoint=lambda take: saved.append(take()))
+    again, t = toys.recorded(Blocks), start()
+    b = optimise(again.problem, t, objective, steps=6, optimiser=SGD, resume=saved[3])
+    assert a.history == b.history
+    assert torch.equal(s.x, t.x)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# two views (DANCE)
+
+
+def test_calibrated_matching_is_its_formula(one_by_one):
+    expert = path()
+    way = Interpolated([expert], 0.25, 0.25)
+    objective = CalibratedMatching(10, networks=way, experts=[expert], calibration=0.7, one_by_one=one_by_one)
+    loss, grad, _, real, x, fake = first_update(objective)
+    phi = network({k: 0.25 * v + 0.75 * expert.snapshots[1][k] for k, v in expert.snapshots[0].items()})
+    end, expected = network(expert.teacher), 0.0
+    for c, (t, s) in enumerate(zip(real, fake, strict=True)):
+        expected = expected + (phi(Rows(t)).features.mean(0) - phi(Rows(s)).features.mean(0)).square().sum()
+        expected = expected - 0.7 * end(Rows(s)).logits.log_softmax(1)[:, c].mean()
+    agrees((loss, grad), expected, x)
+
+
+def test_calibrated_matching_without_calibration_in_random_networks_is_dm():
+    same(CalibratedMatching(12, "match", calibration=0), DistributionMatching(12, "match"))
+    differs(CalibratedMatching(12, experts=[path()]), DistributionMatching(12))
+    differs(CalibratedMatching(12, networks=Interpolated([path()]), calibration=0), DistributionMatching(12))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("judge_norm", [True, False])
+def test_a_judge_with_batchnorm_sees_all_groups_at_once(judge_norm, monkeypatch):
+    """Statistics of one group alone would hide what tells it from others."""
+    monkeypatch.setattr(features, "blocks", apart)
+    seen = []
+
+    class Spied(toys.ConvNet):
+        def forward(self, batch):
+            if batch.x.requires_grad:
+                seen.append(sorted(batch.y.tolist()))
+            return super().forward(batch)
+
+    def judge():
+        return Spied(batch_norm=judge_norm)
+
+    p = toys.image(models={"mlp": toys.MLP, "judge": judge})
+    end = {k: v.detach() for k, v in judge().named_parameters()}
+    s = p.synthetic(dict.fromkeys(range(3), 2), None, random.Random(0))
+    optimise(p, s, CalibratedMatching(5, experts=[Trajectory("judge", 0, 1, [end])]), steps=1, optimiser=SGD)
+    assert (seen == [[0, 0, 1, 1, 2, 2]]) == judge_norm
