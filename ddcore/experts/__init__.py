@@ -2,6 +2,6 @@
 
 from .record import Snapshot, Trajectory
 from .store import Backend, Cost, estimate_experts, train_experts
-from .training import Training
+from .training import Curriculum, Training
 
-__all__ = ["Backend", "Cost", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]
+__all__ = ["Backend", "Cost", "Curriculum", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]

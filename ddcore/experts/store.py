@@ -174,7 +174,7 @@ class _Slot:
                 "all machines share"
             )
         self.file("json").touch()  # when it was last used, for `ddcore cache prune`
-        snapshots = Snapshots(self.file("safetensors"), self.training, said["dtypes"], said["sha256"])
+        snapshots = _Stored(self.file("safetensors"), self.training, said["dtypes"], said["sha256"])
         return Trajectory(self.model, self.seed, self.training.stride, snapshots, snapshots.part("buffers"))
 
     def describe(self, what: str, **more: Any) -> None:
@@ -265,8 +265,8 @@ def _write(slot: _Slot, path: Path, snapshots: Mapping[int, Mapping[str, Tensor]
     slot.file("partial").unlink(missing_ok=True)
 
 
-class Snapshots(Sequence[Snapshot]):
-    """Snapshots in a file that is mapped into memory: each is read when it is asked for, and checked the first time."""
+class _Stored(Sequence[Snapshot]):
+    """Snapshots in a file that is mapped into memory: each is copied out when it is asked for, and checked the first time."""
 
     def __init__(self, path: File, training: Training, dtypes: Mapping[str, str], digests: Mapping[str, str]) -> None:
         self.path, self.training, self.dtypes, self.digests = path, training, dtypes, digests
@@ -293,7 +293,7 @@ class Snapshots(Sequence[Snapshot]):
                 f"{self.training.first} on. Start later, or train experts with an earlier `first`"
             )
         stored = self.part(_name(k))
-        return {name: stored[name].to(getattr(torch, dtype)) for name, dtype in self.dtypes.items()}
+        return {name: stored[name].to(getattr(torch, dtype), copy=True) for name, dtype in self.dtypes.items()}
 
     def part(self, part: str) -> dict[str, Tensor]:
         """The tensors of one snapshot as they are stored, or the buffers. Raises ArtifactError where they were altered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,7 +16,25 @@ from ..problem import Problem
 from ..seeds import stream, torch_seeded
 from .flat import flat_gradients
 
-__all__ = ["Path", "Training"]
+__all__ = ["Curriculum", "Path", "Training"]
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Which of a group's rows an epoch sees, where they come the easiest first: at first a part of them, linearly more up to
+    all at epoch `whole`, and after epoch `harder` all but the easiest (PAD; Li et al. 2024, section 3.2)."""
+
+    first: float = 0.75
+    whole: int = 20
+    harder: int = 40
+    dropped: float = 0.1  # the part that is dropped then
+
+    def rows(self, ids: Sequence[int], epoch: int) -> Sequence[int]:
+        """Those of `ids` that the epoch, counted from 0, sees."""
+        if epoch > self.harder:
+            return ids[int(self.dropped * len(ids)) :]
+        share = 1.0 if epoch >= self.whole else self.first + (1 - self.first) * epoch / self.whole
+        return ids[: max(int(share * len(ids)), 1)]
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,7 @@ class Training:
     half: bool = False  # snapshots are stored in float16
     rho: float = 0.0  # radius of flat training (SAM); 0: plain gradients
     alpha: float = 0.0  # weight of GSAM's second part; FTD: rho 0.01, alpha 0.4
+    curriculum: Curriculum | None = None  # None: every epoch sees all rows
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.size < 1 or self.stride < 1 or self.rho < 0:
@@ -66,12 +85,16 @@ class Path:
         self.opt = torch.optim.SGD(
             self.params, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
         )
-        self.rows = [i for g in problem.data.groups for i in problem.data.ids(g)]
 
     @property
     def steps_an_epoch(self) -> int:
-        """Minibatches of an epoch."""
-        return -(-len(self.rows) // self.training.size)
+        """Minibatches of the epoch that comes next."""
+        return -(-len(self._rows()) // self.training.size)
+
+    def _rows(self) -> list[int]:
+        data, curriculum = self.problem.data, self.training.curriculum
+        groups = [data.ids(g) for g in data.groups]
+        return [i for ids in groups for i in (curriculum.rows(ids, self.epoch) if curriculum else ids)]
 
     def snapshot(self) -> dict[str, Tensor]:
         """The trainable parameters as they are now: copies on the CPU, of the dtype that they are stored in."""
@@ -95,7 +118,7 @@ class Path:
 
     def _batches(self) -> Iterator[Any]:
         data, size, augment = self.problem.data, self.training.size, self.training.augment
-        rng, order = stream(self.seed, "epoch", self.epoch), list(self.rows)
+        rng, order = stream(self.seed, "epoch", self.epoch), self._rows()
         rng.shuffle(order)
         for i in range(0, len(order), size):
             yield self.problem.augment(augment, data.take(order[i : i + size], rng), rng.getrandbits(31))
