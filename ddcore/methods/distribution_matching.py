@@ -107,7 +107,7 @@ def _datadam(problem: Problem[Any], counts: Mapping[int, int], options: DataDAMO
 
 def _datadam_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer updates."""
-    return {"steps": 300, "augment": augmented(problem)}
+    return {"steps": 200, "augment": augmented(problem)}
 
 
 def _datadam_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -192,7 +192,7 @@ def halving(step: int, milestones: list[int]) -> float:
 
 def _cafe_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """From real rows; fewer updates, real rows and scores."""
-    return {"steps": 300, "n_real": 64, "start": "real", "window": 3, "longest": 10, "query": 8}
+    return {"steps": 200, "n_real": 64, "start": "real", "window": 3, "longest": 10, "query": 8}
 
 
 def _cafe_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -251,7 +251,7 @@ def _iid(problem: Problem[Any], counts: Mapping[int, int], options: IIDOptions) 
 
 def _iid_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """One network of ten epochs; fewer updates and real rows."""
-    return {"steps": 300, "n_real": 64, "augment": augmented(problem), "experts": 1, "epochs": 10}
+    return {"steps": 200, "n_real": 64, "augment": augmented(problem), "experts": 1, "epochs": 10}
 
 
 def _iid_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -316,7 +316,7 @@ def _dsdm(problem: Problem[Any], counts: Mapping[int, int], options: DSDMOptions
 
 def _dsdm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Three networks of ten epochs; fewer updates and real rows."""
-    return {"steps": 300, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10, "wait": 60}
+    return {"steps": 200, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10, "wait": 40}
 
 
 def _dsdm_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -376,7 +376,7 @@ def _dance(problem: Problem[Any], counts: Mapping[int, int], options: DANCEOptio
 
 def _dance_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Three networks of ten epochs; fewer updates and real rows."""
-    return {"steps": 300, "lr": 0.5, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10}
+    return {"steps": 200, "lr": 0.5, "n_real": 64, "augment": augmented(problem), "experts": 3, "epochs": 10}
 
 
 def _dance_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
