@@ -65,7 +65,47 @@ def ddcore_entries() -> Iterator[Entry]:
         "DM along the way of experts, whose ends calibrate the set.",
     )
     yield Entry("method", "kip", "ddcore.methods.kernel_regression:KIP", "Infinite-width kernel regression on the set.")
+    yield Entry("method", "rfad", "ddcore.methods.kernel_regression:RFAD", "Regression on many random networks.")
+    yield Entry(
+        "method", "frepo", "ddcore.methods.kernel_regression:FREPO", "Regression on a pool of trained networks."
+    )
     yield Entry("method", "ls", "ddcore.methods.kernel_regression:LS", "Real rows with solved labels.")
+    yield Entry(
+        "method",
+        "dd",
+        "ddcore.methods.meta_learning:DD",
+        "Back-propagation through training on the set, with learned step sizes.",
+    )
+    yield Entry(
+        "method",
+        "sldd",
+        "ddcore.methods.meta_learning:SLDD",
+        "Back-propagation through training on rows, soft labels and step sizes that are all learned.",
+    )
+    yield Entry(
+        "method",
+        "ld",
+        "ddcore.methods.meta_learning:LD",
+        "Learned soft labels for real rows, through training on them.",
+    )
+    yield Entry(
+        "method",
+        "rat-bptt",
+        "ddcore.methods.meta_learning:RAT_BPTT",
+        "Back-propagation through a random window of a long training.",
+    )
+    yield Entry(
+        "method", "rtp", "ddcore.methods.meta_learning:RTP", "Back-propagation through a long training with momentum."
+    )
+    yield Entry("method", "mtt", "ddcore.methods.trajectory_matching:MTT", "Training on the set follows experts over many steps.")
+    yield Entry("method", "tesla", "ddcore.methods.trajectory_matching:TESLA", "MTT's loss in the memory of one training step.")
+    yield Entry("method", "ftd", "ddcore.methods.trajectory_matching:FTD", "MTT with experts of flat training.")
+    yield Entry("method", "att", "ddcore.methods.trajectory_matching:ATT", "MTT with the student's step that comes closest.")
+    yield Entry("method", "pp", "ddcore.methods.trajectory_matching:PP", "MTT over the parameters that can be matched.")
+    yield Entry("method", "mct", "ddcore.methods.trajectory_matching:MCT", "MTT along straight lines.")
+    yield Entry("method", "datm", "ddcore.methods.aligned_trajectories:DATM", "MTT with soft labels and stretches as hard as the set can hold.")
+    yield Entry("method", "pad", "ddcore.methods.aligned_trajectories:PAD", "DATM with easy rows first, over the deep layers.")
+    yield Entry("method", "seqmatch", "ddcore.methods.aligned_trajectories:SEQMATCH", "MTT on a set in parts, one after another.")
     yield Entry(
         "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
     )
@@ -133,6 +173,13 @@ def ddcore_entries() -> Iterator[Entry]:
         "ddcore.objectives.moments:CalibratedMatching",
         "Match means; trained networks classify the set.",
     )
+    yield Entry(
+        "objective",
+        "meta",
+        "ddcore.objectives.meta:BackpropThroughTraining",
+        "What a network trained on the set gets wrong, differentiated through that training.",
+    )
+    yield Entry("objective", "trajectory", "ddcore.objectives.trajectory:TrajectoryMatching", "Follow experts' paths.")
     yield Entry("parametrization", "rows", "ddcore.rows:RowSynthetic", "Free rows with labels of any kind.")
     yield Entry("parametrization", "selected", "ddcore.parametrizations.base:Selected", "Real rows, held by id.")
     yield Entry("recipe", "matching@1", "ddcore.recipes:MATCHING", "SGD, 300 epochs, no augmentation (DC, DM, MTT).")

@@ -1,0 +1,457 @@
+"""Meta-learning: gradients through training, sets that prescribe it, windows, labels alone."""
+
+import copy
+import json
+import random
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+import toys
+from torch.func import functional_call
+
+import ddcore
+from ddcore.artifact import Artifact
+from ddcore.distillation import resolve_method
+from ddcore.errors import NotSupported, OptionError
+from ddcore.evaluation import evaluate, train
+from ddcore.inner import unroll
+from ddcore.loop import Run, optimise
+from ddcore.methods.optimisers import clipped
+from ddcore.methods.plan import Work
+from ddcore.objectives.meta import BackpropThroughTraining
+from ddcore.objectives.networks import Pool, TrainedOnSet
+from ddcore.parametrizations import Selected
+from ddcore.seeds import stream
+
+ADAM = partial(torch.optim.Adam, lr=0.05)
+DRAWN = {"n_real": 16, "networks": TrainedOnSet(outer=2, lr=0.1)}
+
+
+def double(blocks=2, steps=5):
+    """A picture problem in float64 without augmentation, and a set on it that prescribes its training (none with 0 steps)."""
+    seen = toys.recorded()
+    s = toys.case("image", start=True)[1].double()
+    with torch.no_grad():
+        s.x.add_(0.1 * torch.randn(s.x.shape, generator=torch.Generator().manual_seed(2)))
+    if steps:
+        s.prescribe(steps, blocks, 0.1)
+        with torch.no_grad():
+            s.log_step_size.add_(torch.linspace(0, 0.5, steps))
+    return seen, s
+
+
+def update(objective, seen, s, seed=0):
+    """The first yield: its loss, and dL/dS by parameter."""
+    torch.manual_seed(0)
+    updates = objective.losses(seen.problem, s, Run(seed))
+    loss = next(updates)
+    found = torch.autograd.grad(loss, s.leaves(), retain_graph=True)
+    return (
+        loss.detach(),
+        dict(zip((n for n, p in s.named_parameters() if p.requires_grad), found, strict=True)),
+        updates,
+    )
+
+
+def loss_of(net, theta, x, y):
+    return torch.nn.functional.cross_entropy(functional_call(net, theta, (toys.Rows(x, y),)).logits, y)
+
+
+def trained_by_hand(net, s, rows, etas, momentum=0.0):
+    """SGD written out, with the graph of every step."""
+    y = torch.tensor([0, 0, 1, 1, 2, 2])
+    theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+    for ids, eta in zip(rows, etas, strict=True):
+        g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y[ids]), theta.values(), create_graph=True)
+        v = {k: d + momentum * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
+        theta = {k: theta[k] - eta * v[k] for k in theta}
+    return theta
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DD
+
+
+def test_dd_is_the_loss_after_training_on_the_blocks_in_turn():
+    """Two rows of each of three classes: block 0 is rows 0, 2, 4 and block 1 rows 1, 3, 5."""
+    seen, s = double()
+    loss, found, _ = update(BackpropThroughTraining(n_real=16), seen, s)
+    net, etas = seen.networks[0], s.log_step_size.exp()
+    theta = trained_by_hand(net, s, [[0, 2, 4], [1, 3, 5], [0, 2, 4], [1, 3, 5], [0, 2, 4]], etas)
+    real = seen.data.taken[-1]
+    expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
+    assert len(real) == 16
+    assert torch.allclose(loss, expected, rtol=1e-10)
+    for name, d in zip(("log_step_size", "x"), torch.autograd.grad(expected, [s.log_step_size, s.x]), strict=True):
+        assert d.abs().min() > 0
+        assert torch.allclose(found[name], d, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory", ["graph", "replay"])
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
+def test_the_meta_gradient_equals_finite_differences(memory, rule):
+    seen, s = double()
+    with torch.no_grad():
+        s.log_step_size.sub_(1.0)
+    objective = BackpropThroughTraining(n_real=16, rule=rule, memory=memory)
+    _, found, _ = update(objective, seen, s)
+    generator, ends = torch.Generator().manual_seed(1), []
+    directions = {k: torch.randn(d.shape, generator=generator, dtype=d.dtype) for k, d in found.items()}
+    for step in (1e-6, -1e-6):
+        moved = copy.deepcopy(s)
+        with torch.no_grad():
+            for k, p in moved.named_parameters():
+                p.add_(directions[k], alpha=step)
+        ends.append(update(objective, seen, moved)[0].item())
+    slope = sum((found[k] * v).sum().item() for k, v in directions.items())
+    assert slope == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("window", [None, 2])
+def test_replay_has_the_gradient_of_the_graph(rule, window):
+    found = []
+    for memory in ("graph", "replay"):
+        seen, s = double()
+        found.append(update(BackpropThroughTraining(n_real=16, rule=rule, window=window, memory=memory), seen, s)[:2])
+    (a, da), (b, db) = found
+    assert torch.allclose(a, b, rtol=1e-12)
+    assert all(torch.allclose(da[k], db[k], rtol=1e-8, atol=1e-14) for k in da)
+
+
+def test_step_sizes_move_and_stay_positive():
+    seen, s = double()
+    before = [s.step_size(t).item() for t in range(5)]
+    optimise(seen.problem, s, BackpropThroughTraining(n_real=32), steps=15, optimiser=partial(torch.optim.Adam, lr=0.3))
+    after = [s.step_size(t).item() for t in range(5)]
+    assert all(b > 0 and abs(b / a - 1) > 0.1 for a, b in zip(before, after, strict=True))
+    assert len(set(after)) == 5
+    with torch.no_grad():
+        s.log_step_size.sub_(50.0)
+    assert all(s.step_size(t) > 0 for t in range(5))
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_training_on_the_set_gets_better(window):
+    seen, s = double()
+    s.log_step_size.data.fill_(-1.0)
+    objective = BackpropThroughTraining(n_real=64, window=window)
+    run = optimise(seen.problem, s, objective, steps=30, optimiser=ADAM)
+    losses = [r["loss"] for r in run.history]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one():
+    seen, s = double()
+    whole, cut, saved = copy.deepcopy(s), copy.deepcopy(s), []
+    how = {"steps": 8, "optimiser": ADAM}
+    for objective in (BackpropThroughTraining(n_real=8, window=3), BackpropThroughTraining(**DRAWN)):
+        a = optimise(seen.problem, whole, objective, **how, checkpoint=lambda take: saved.append(take()))
+        b = optimise(seen.problem, cut, objective, **how, resume=saved[-1])
+        assert 0 < saved[-1]["step"] < 8
+        assert a.history == b.history
+        assert all(torch.equal(x, y) for x, y in zip(whole.leaves(), cut.leaves(), strict=True))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a set that prescribes its training
+
+
+def test_a_set_prescribes_blocks_in_a_fixed_order():
+    _, s = double(blocks=2, steps=3)
+    assert [s.order(t, seed, size) for t, seed, size in ((0, 1, None), (1, 2, 1), (2, 3, 5))] == [
+        [0, 2, 4],
+        [1, 3, 5],
+        [0, 2, 4],
+    ]
+    assert [s.epoch(t, 256) for t in range(4)] == [0, 0, 1, 1]
+    assert s.log_step_size.shape == (3,)
+    assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
+    uneven = Selected(toys.image().data, {0: [0], 1: [1, 4, 7]}).prescribe(4, 2)
+    assert [uneven.order(t, 0, None) for t in range(2)] == [[0, 1, 3], [2]]
+    for blocks in (0, 4):
+        with pytest.raises(OptionError, match=f"{blocks} blocks of 3 rows a group: give 1 to that many"):
+            uneven.prescribe(4, blocks)
+
+
+def test_evaluation_replays_what_was_learned():
+    """Whatever the protocol: neither its rule, nor its length, rate, decay or augmentation."""
+    seen, s = double()
+    recipe = replace(toys.RECIPE, rule="adam", lr=0.5, epochs=7, size=2, weight_decay=0.1, augment="train")
+    found = dict(train(seen.problem, s, recipe, 3).named_parameters())
+    net = seen.networks[-1]
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), seen.problem.new_model(
+        stream(3, "evaluate", None)).parameters(), strict=True))  # fmt: skip
+    assert not seen.seeds
+    expected = trained_by_hand(
+        net, s, [[0, 2, 4], [1, 3, 5], [0, 2, 4], [1, 3, 5], [0, 2, 4]], s.log_step_size.exp().tolist()
+    )
+    for k, p in found.items():
+        assert not torch.equal(p, dict(net.named_parameters())[k])
+        assert torch.allclose(p, expected[k], rtol=1e-10, atol=1e-14)
+
+
+def test_a_report_says_that_a_set_was_replayed():
+    _, s = toys.case("image", start=True)
+    report = evaluate(s.prescribe(4, 2), toys.image(), seeds=1)
+    assert report.notes == (
+        "Note: the set prescribes its own training, 4 steps of plain SGD, which is replayed; random rows and all rows "
+        "are trained by toy@1.",
+    )
+    assert not evaluate(toys.case("image", start=True)[1], toys.image(), seeds=1).notes
+
+
+@pytest.mark.parametrize("kind", ["rows", "labels", "selected"])
+def test_order_and_step_sizes_come_back_from_the_artifact(kind, tmp_path):
+    problem, s = toys.case("image", start=True)
+    if kind == "labels":
+        s.learn_labels("probabilities", torch.full((6, 3), 1 / 3))
+    if kind == "selected":
+        s = Selected(problem.data, {0: [0, 3], 1: [1, 4], 2: [2, 5]})
+    s.prescribe(6, 2, 0.03)
+    with torch.no_grad():
+        s.log_step_size.add_(torch.randn(6))
+    made = Artifact.of(problem, s, method={"name": "dd", "paper": ""}, budget={"ipc": 2}, seed=0)
+    made.save(tmp_path / "set")
+    opened = ddcore.open(tmp_path / "set")
+    again = opened.synthetic(problem)
+    assert (again.train_steps, again.blocks, opened.manifest["train_steps"]) == (6, 2, 6)
+    assert opened.manifest["step_sizes"] == pytest.approx([s.step_size(t).item() for t in range(6)])
+    plain = problem.training_with(None)
+    for t in range(6):
+        (a, eta), (b, again_eta) = (one.train_batch(plain, t, 5) for one in (s, again))
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(problem.task.targets(a), problem.task.targets(b))
+        assert torch.equal(eta, again_eta)
+    ends = [train(problem, one, toys.RECIPE, 1).state_dict() for one in (s, again)]
+    assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
+    card = opened.files["README.md"].decode()
+    assert "6 steps of plain SGD" in card
+    assert "`t % 2`" in card
+    assert json.loads(json.dumps(again.config())) == opened.manifest["parametrization"]["config"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# RaT-BPTT and the inner rules
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
+def test_a_window_is_the_end_of_one_training(rule):
+    """Burn-in does not touch what is trained, the rule's slots included; only the gradient is cut."""
+    seen, s = double(steps=0)
+    net = seen.problem.new_model(random.Random(0))
+    theta, plain = {k: p.detach() for k, p in net.named_parameters()}, seen.problem.training_with(None)
+    s.start_step_size(0.1).learn_step_size()
+    real = seen.problem.data.sample(16, rng=random.Random(1))
+    how = {"steps": 5, "seed": 2, "size": 4, "rule": rule}
+    whole = unroll(plain, net, theta, s, **how)
+    grads = {}
+    for memory in ("graph", "checkpoint", "replay"):
+        cut = unroll(plain, net, theta, s, **how, burn_in=3, memory=memory)
+        assert all(torch.allclose(whole[k], cut[k], rtol=1e-12) for k in theta)
+        grads[memory] = torch.autograd.grad(seen.problem.loss(net, real, {**theta, **cut}), s.leaves())
+    full = torch.autograd.grad(seen.problem.loss(net, real, {**theta, **whole}), s.leaves())
+    for a, b, c, d in zip(*grads.values(), full, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-14)
+        assert torch.allclose(a, c, rtol=1e-9, atol=1e-14)
+        assert not torch.allclose(a, d, rtol=1e-3)
+
+
+def test_rat_bptt_differentiates_the_last_steps_before_a_drawn_one():
+    """Momentum written out; the velocity of the burn-in goes on into the window as a constant."""
+    seen, s = double(steps=0)
+    s.start_step_size(0.1).learn_step_size()
+    ends = set()
+    for seed in range(8):
+        objective = BackpropThroughTraining(steps=6, window=2, n_real=16, rule="momentum")
+        loss, found, _ = update(objective, seen, s, seed)
+        net, real = seen.networks[-1], seen.data.taken[-1]
+        y, ids = torch.tensor([0, 0, 1, 1, 2, 2]), list(range(6))
+        theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+        for t in range(1, 7):
+            g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y), theta.values(), create_graph=True)
+            v = {k: d + 0.9 * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
+            theta = {k: theta[k] - s.step_size() * v[k] for k in theta}
+            if t >= 2:
+                expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
+                if torch.allclose(expected, loss, rtol=1e-12):
+                    ends.add(t)
+                    break
+        else:
+            pytest.fail("the loss is of no step from the window's length on")
+        theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+        for k in range(1, t + 1):
+            if k == t - 1:
+                theta = {name: x.detach().requires_grad_() for name, x in theta.items()}
+                v = {name: x.detach() for name, x in v.items()}
+            g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y), theta.values(), create_graph=True)
+            v = {name: d + 0.9 * v.get(name, 0.0) for name, d in zip(theta, g, strict=True)}
+            theta = {name: theta[name] - s.step_size() * v[name] for name in theta}
+        expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
+        for name, d in zip(("log_step_size", "x"), torch.autograd.grad(expected, [s.log_step_size, s.x]), strict=True):
+            assert torch.allclose(found[name], d, rtol=1e-8, atol=1e-13)
+    assert len(ends) > 2, "the window moves"
+
+
+@pytest.mark.parametrize("window", [6, 9])
+def test_a_window_as_long_as_the_unroll_is_dd(window):
+    found = []
+    for w in (None, window):
+        seen, s = double(steps=6)
+        found.append(update(BackpropThroughTraining(n_real=16, window=w), seen, s)[:2])
+    (a, da), (b, db) = found
+    assert torch.equal(a, b)
+    assert all(torch.equal(da[k], db[k]) for k in da)
+
+
+def test_without_momentum_rtp_is_dd():
+    seen, s = double()
+    theta = {k: p.detach() for k, p in seen.problem.new_model(random.Random(0)).named_parameters()}
+    net, plain = seen.problem.new_model(random.Random(0)), seen.problem.training_with(None)
+    still = unroll(plain, net, theta, s, steps=5, seed=0, rule="momentum", betas=(0.0, 0.0))
+    sgd, moved = (unroll(plain, net, theta, s, steps=5, seed=0, rule=rule) for rule in ("sgd", "momentum"))
+    assert all(torch.equal(still[k], sgd[k]) for k in theta)
+    assert not torch.allclose(moved["head.weight"], sgd["head.weight"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the methods
+
+
+def stages(name, problem, counts=None, **options):
+    method = resolve_method(name, problem)
+    counts = counts or {0: 2, 1: 2, 2: 2}
+    return counts, method.plan(problem, counts, method.resolve(problem, counts, "quick", options))
+
+
+def made_by(name, problem, **options):
+    counts, plan = stages(name, problem, **options)
+    work = Work(problem, counts)
+    return work.perform(plan), work.history
+
+
+CHEAP = {"steps": 3, "n_real": 16}
+
+
+def test_dd_learns_rows_and_one_step_size_a_step():
+    s, history = made_by("dd", toys.image(), **CHEAP, epochs=2, step_size=0.2)
+    assert (s.train_steps, s.blocks, len(history)) == (4, 2, 3)
+    assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
+    assert all(s.step_size(t).item() != pytest.approx(0.2, rel=1e-3) for t in range(4))
+    whole, _ = made_by("dd", toys.image(), **CHEAP, epochs=2, per_step=2)
+    assert (whole.train_steps, whole.blocks) == (2, 1)
+
+
+def test_sldd_learns_labels_and_without_them_is_dd():
+    dd, _ = made_by("dd", toys.image(), **CHEAP)
+    sldd, _ = made_by("sldd", toys.image(), **CHEAP)
+    assert [g["name"] for g in sldd.param_groups()] == ["rows", "labels", "step_size"]
+    soft = sldd.batch().y
+    assert torch.allclose(soft.sum(1), torch.ones(6))
+    assert (soft[0] - torch.tensor([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3])).abs().max() > 1e-3
+    assert not torch.allclose(sldd.x, dd.x)
+    still, _ = made_by("sldd", toys.image(), **CHEAP, certainty=1 - 1e-7, lr_labels=1e-12)
+    assert torch.allclose(still.x, dd.x, atol=1e-4)
+    assert torch.allclose(still.log_step_size, dd.log_step_size, atol=1e-4)
+
+
+def test_labels_that_cannot_be_learned_are_refused():
+    for name in ("graph", "text", "recommender"):
+        problem = toys.ALL[name]()
+        with pytest.raises(NotSupported, match="cannot learn its labels"):
+            ddcore.distill(problem, "sldd", ipc=2, options=CHEAP)
+
+
+def test_rat_bptt_and_rtp_leave_evaluation_to_the_protocol():
+    for name in ("rat-bptt", "rtp"):
+        s, history = made_by(name, toys.image(), **CHEAP, unroll=3)
+        assert s.train_steps is None
+        assert [g["name"] for g in s.param_groups()] == ["rows"]
+        assert len(history) == 3
+
+
+def test_the_networks_of_rat_bptt_and_rtp_train_at_their_own_rate():
+    """The loss of the first update is that of a network trained by torch's own optimiser."""
+    rules = {"rat-bptt": (torch.optim.Adam, {"eps": 1e-8}), "rtp": (torch.optim.SGD, {"momentum": 0.9})}
+    for name, (rule, how) in rules.items():
+        seen = toys.recorded()
+        options = {"steps": 1, "n_real": 16, "unroll": 4, "step_size": 0.01}
+        _, plan = stages(name, seen.problem, **options, **({"window": 4} if name == "rat-bptt" else {}))
+        work = Work(seen.problem, {0: 2, 1: 2, 2: 2}, seed=3)
+        starts = []
+        (select, synthesise) = plan.stages
+        inner = synthesise.ready
+        ready = lambda work, s: (starts.append(s.x.detach().clone()), inner(work, s))  # noqa: E731
+        work.perform(replace(plan, stages=(select, replace(synthesise, ready=ready))))
+        net, real = seen.networks[-1], seen.data.taken[-1]
+        opt = rule(net.parameters(), lr=0.01, **how)
+        for _ in range(4):
+            opt.zero_grad()
+            seen.problem.loss(net, toys.Rows(starts[0], torch.tensor([0, 0, 1, 1, 2, 2]))).backward()
+            opt.step()
+        loss = seen.problem.loss(net, toys.Rows(seen.data.x[real], seen.data.y[real]))
+        assert work.history[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_a_gradient_that_jumps_is_shortened():
+    """The average of the norms so far, the present one included; twice that at the most."""
+    p = torch.nn.Parameter(torch.zeros(4))
+    opt = clipped(partial(torch.optim.SGD, lr=1.0), 2.0)([{"name": "rows", "params": [p]}])
+    for size, stepped in ((1.0, 1.0), (1.5, 1.5), (100.0, 2 * (0.9 * 1.05 + 10.0)), (0.1, 0.1)):
+        before = p.detach().clone()
+        p.grad = torch.full((4,), size / 2)  # a norm of `size`
+        opt.step()
+        assert (before - p.detach()).norm().item() == pytest.approx(stepped, rel=1e-5)
+    again = clipped(partial(torch.optim.SGD, lr=1.0), 2.0)([{"name": "rows", "params": [p]}])
+    again.load_state_dict(copy.deepcopy(opt.state_dict()))
+    assert again.param_groups[0]["norm"] == opt.param_groups[0]["norm"] > 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# labels alone
+
+
+def test_ld_is_one_step_of_training_away_from_the_real_loss():
+    seen = toys.recorded()
+    s = toys.case("image", start=True)[1].double()
+    s.x.requires_grad_(False)
+    s.start_step_size(0.2).learn_labels("probabilities", torch.full((6, 3), 1 / 3, dtype=torch.float64))
+    one = Pool(number=1, life=3, rule="adam", lr=1e-3)
+    loss, found, updates = update(BackpropThroughTraining(1, n_real=16, networks=one), seen, s)
+    assert set(found) == {"labels.stored"}
+    for age in range(2):
+        net, real = seen.networks[0], seen.data.taken[-1]
+        theta = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}
+        out = functional_call(net, theta, (toys.Rows(s.x),)).logits.log_softmax(1)
+        fake = -(s.labels.stored.softmax(1) * out).sum(1).mean()
+        g = torch.autograd.grad(fake, theta.values(), create_graph=True)
+        theta = {k: p - 0.2 * d for (k, p), d in zip(theta.items(), g, strict=True)}
+        expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
+        (d,) = torch.autograd.grad(expected, [s.labels.stored])
+        assert torch.allclose(loss, expected, rtol=1e-10)
+        assert torch.allclose(found["labels.stored"], d, rtol=1e-8, atol=1e-14)
+        if age == 0:  # between two updates the network itself takes a step of Adam on the set
+            opt = torch.optim.Adam(net.parameters(), lr=1e-3)
+            out = net(toys.Rows(s.x)).logits.log_softmax(1)
+            torch.autograd.backward(-(s.labels.stored.softmax(1) * out).sum(1).mean(), inputs=list(net.parameters()))
+            opt.step()
+            loss = next(updates)
+            found = {"labels.stored": torch.autograd.grad(loss, [s.labels.stored])[0]}
+
+
+def test_ld_moves_labels_and_leaves_rows_untouched():
+    problem = toys.image()
+    counts, plan = stages("ld", problem, steps=30, n_real=32, lr=0.2)
+    work = Work(problem, counts)
+    s = work.perform(plan)
+    real = {tuple(x.flatten().tolist()) for x in problem.data.x[list(problem.data.ids())]}
+    assert all(tuple(x.flatten().tolist()) in real for x in s.x)
+    assert [g["name"] for g in s.param_groups()] == ["labels"]
+    assert s.train_steps is None
+    soft = s.batch().y.detach()
+    assert (soft - 1 / 3).abs().max() > 0.1
+    assert torch.allclose(soft.sum(1), torch.ones(6))
+    losses = [r["loss"] for r in work.history]
+    assert sum(losses[-5:]) < sum(losses[:5])
