@@ -36,6 +36,12 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "method",
+        "idc",
+        "ddcore.methods.gradient_matching:IDC",
+        "Gradient matching in networks trained on real rows, class after class.",
+    )
+    yield Entry(
+        "method",
         "datadam",
         "ddcore.methods.distribution_matching:DATADAM",
         "Attention matching: where the layers of random networks answer.",

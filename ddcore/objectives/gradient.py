@@ -3,19 +3,22 @@ frame, and what the methods of the family change in it."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Generic, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import NotSupported
 from ..inner import frozen_statistics, grads, trainable
 from ..loop import Run
 from ..parametrizations.base import Synthetic
 from ..problem import B, Problem, Task
-from .networks import Networks, TrainedOnSet
+from ..seeds import torch_seeded
+from .networks import Networks, TrainedOnReal, TrainedOnSet
 from .pieces import rows_at_once
 from .real_rows import RealRows, Uniform
 
@@ -24,7 +27,10 @@ __all__ = [
     "ContrastiveMatching",
     "Distance",
     "GradientMatching",
+    "GroupwiseMatching",
+    "Parameters",
     "Sides",
+    "Theta",
     "cosine",
     "l1",
     "layer_cosine",
@@ -83,6 +89,34 @@ DISTANCES: Mapping[Distance, Callable[[Gradient, Gradient], Tensor]] = {
 }
 
 
+Parameters = Literal["all", "body"]
+"""Which parameters' gradients are compared: all, or the weights before the classifier, without biases and norms (IDC)."""
+
+
+class Theta:
+    """A network's parameters. The classifier is what its features don't depend on."""
+
+    def __init__(self, net: nn.Module, probe: Callable[[], Any]) -> None:  # probe: some batch
+        self.net, self.probe, self.all = net, probe, trainable(net)
+
+    def matched(self, which: Parameters) -> list[nn.Parameter]:
+        """Raises NotSupported where a network is all classifier."""
+        if which == "all":
+            return self.all
+        found = [p for p in self.all if p.ndim > 1 and all(p is not q for q in self.classifier)]
+        if not found:
+            raise NotSupported(f"{type(self.net).__name__} has no weights before its classifier: match all parameters")
+        return found
+
+    @cached_property
+    def classifier(self) -> list[nn.Parameter]:
+        """What takes features to logits."""
+        with torch_seeded("classifier"):  # dropout draws nothing of the run's
+            features = self.net(self.probe()).features
+        reached = grads(features.sum(), self.all) if features.requires_grad else [None] * len(self.all)
+        return [p for p, d in zip(self.all, reached, strict=True) if d is None]
+
+
 @dataclass(frozen=True)
 class GradientMatching:
     r"""DC (Zhao et al., ICLR 2021, algorithm 1) and, with `augment`, DSA (Zhao and Bilen, ICML 2021, eq. 5):
@@ -99,6 +133,7 @@ class GradientMatching:
     networks: Networks = TrainedOnSet()
     one_by_one: bool = True
     rows: RealRows = Uniform()
+    parameters: Parameters = "all"
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
@@ -116,20 +151,20 @@ class GradientMatching:
     def read(
         self,
         problem: Problem[B],
-        net: nn.Module,
+        theta: Theta,
         batch: B,
         share: float = 1.0,  # of the rows whose mean it is a part of
         graph: bool = False,
     ) -> list[Tensor | None]:
         """What of a batch is matched, a mean over its rows: d loss / d theta."""
-        return grads(problem.loss(net, batch) * share, trainable(net), create_graph=graph)
+        return grads(problem.loss(theta.net, batch) * share, theta.matched(self.parameters), create_graph=graph)
 
     def of_set(
-        self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, g: int, omega: int, run: Run
+        self, problem: Problem[B], synthetic: Synthetic[B], theta: Theta, g: int, omega: int, run: Run
     ) -> Gradient:
         """What is read of a group's synthetic rows, with its graph."""
         batch = problem.augment(self.augment, synthetic.batch(g, run.rng), omega)
-        return self.read(problem, net, batch, graph=True)
+        return self.read(problem, theta, batch, graph=True)
 
 
 class Sides(Generic[B]):
@@ -141,26 +176,29 @@ class Sides(Generic[B]):
         self.at_once = rows_at_once(problem, synthetic, objective.n_real)
         if type(problem.task).loss is not Task.loss or type(problem.task).weights is not Task.weights:
             self.at_once = objective.n_real  # its loss is no plain mean, so pieces don't add up to it
+        self.theta: Theta | None = None
 
     def __call__(self, net: nn.Module, g: int) -> tuple[Gradient, Gradient]:
         """(of the set, of the real rows); the former has a graph."""
+        if self.theta is None or self.theta.net is not net:
+            self.theta = Theta(net, lambda: self.synthetic.batch(g, random.Random(0)))
         omega = self.run.rng.getrandbits(31)
-        want = self._of_real(net, self.pick(net, g, self.run.rng), omega)
-        return self.objective.of_set(self.problem, self.synthetic, net, g, omega, self.run), want
+        want = self._of_real(self.theta, self.pick(net, g, self.run.rng), omega)
+        return self.objective.of_set(self.problem, self.synthetic, self.theta, g, omega, self.run), want
 
     def statistics(self, net: nn.Module) -> Any:
         """BatchNorm held still while groups are read one by one."""
         groups = list(self.synthetic.counts)
         return frozen_statistics(net, lambda: self.problem.data.sample(16, groups, rng=self.run.rng))
 
-    def _of_real(self, net: nn.Module, rows: Sequence[int], omega: int) -> Gradient:
+    def _of_real(self, theta: Theta, rows: Sequence[int], omega: int) -> Gradient:
         """Over all rows: the sum of the pieces' shares."""
         problem = self.problem
         total: list[Tensor | None] = []
         for k in range(0, len(rows), self.at_once):
             piece = rows[k : k + self.at_once]
             batch = problem.augment(self.objective.augment, problem.data.take(piece, self.run.rng), omega)
-            found = self.objective.read(problem, net, batch, len(piece) / len(rows))
+            found = self.objective.read(problem, theta, batch, len(piece) / len(rows))
             total = add(total, found) if k else found
         return total
 
@@ -185,3 +223,25 @@ class ContrastiveMatching(GradientMatching):
             with sides.statistics(net):
                 have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
             yield D(reduce(add, have), reduce(add, want))
+
+
+@dataclass(frozen=True)
+class GroupwiseMatching(GradientMatching):
+    r"""IDC (Kim et al., ICML 2022, algorithm 1) at factor 1, without its packing: an update for each group,
+
+        D( \nabla L(A_\omega(S_g), \theta_t), \nabla L(A_\omega(T_g), \theta_t) )
+
+    over the weights before the classifier, in networks that are trained on real rows after every round of the groups.
+    """
+
+    n_real: int = 64
+    distance: Distance = "mse"
+    networks: Networks = TrainedOnReal()
+    parameters: Parameters = "body"
+
+    def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
+        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
+        for net in self.networks.networks(problem, synthetic, run):
+            with sides.statistics(net):
+                for g in synthetic.counts:
+                    yield D(*sides(net, g))

@@ -138,13 +138,17 @@ class TrainedOnReal:
     def networks(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[nn.Module]:
         while True:
             run.boundary()
-            net = problem.new_model(run.rng, self.model).train()
+            net = self.start(problem, synthetic, run).train()
             opt = optimiser(net, "momentum", self.lr, weight_decay=5e-4)
             _train_on_real(problem, net, opt, self.before, self.size, self.augment, run.rng)
             for t in range(self.outer):
                 yield net
                 if t + 1 < self.outer:
                     _train_on_real(problem, net, opt, self.steps, self.size, self.augment, run.rng)
+
+    def start(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> nn.Module:
+        """Where the training begins: at random. Policies that begin elsewhere write this."""
+        return problem.new_model(run.rng, self.model)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ CORE = (
     "dsa",
     "dsdm",
     "herding",
+    "idc",
     "idm",
     "iid",
     "k-center",

@@ -1,6 +1,7 @@
 """The methods of gradient matching beside DC: each by its own formula, and without its idea its ancestor."""
 
 import copy
+import random
 from functools import partial
 
 import pytest
@@ -8,9 +9,10 @@ import torch
 import toys
 from torch import nn
 
+from ddcore.errors import NotSupported
 from ddcore.loop import optimise
-from ddcore.objectives.gradient import ContrastiveMatching, GradientMatching
-from ddcore.objectives.networks import TrainedOnSet
+from ddcore.objectives.gradient import ContrastiveMatching, GradientMatching, GroupwiseMatching, Theta
+from ddcore.objectives.networks import TrainedOnReal, TrainedOnSet
 from ddcore.problem import Output
 from ddcore.rows import Rows, RowSynthetic
 
@@ -77,7 +79,7 @@ def layer_cosine(have, want):
 
 
 def sides(drawn, x, groups=3):
-    """(network, [(have, want) of each group]) of the first update, from what was drawn."""
+    """(network, [(have, want) of each group that was drawn]) of the first update."""
     net, seeds, taken = copy.deepcopy(drawn.networks[0]), iter(drawn.seeds), iter(drawn.data.taken)
     rows = len(x) // groups
 
@@ -87,7 +89,7 @@ def sides(drawn, x, groups=3):
         return toys.roll(Rows(batch), next(seeds)[1]).x
 
     pairs = []
-    for g in range(groups):
+    for g in range(min(groups, len(drawn.data.taken))):
         want = gradient(net, augmented(drawn.data.x[next(taken)]), g)
         pairs.append((gradient(net, augmented(x[g * rows : (g + 1) * rows]), g), [w.detach() for w in want]))
     return net, pairs
@@ -147,3 +149,82 @@ def test_dcc_with_one_class_is_dc():
         GradientMatching(6, networks=networks, augment="match"),
         groups=1,
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# IDC
+
+
+def mse(have, want):
+    return sum((a - b).square().sum() for a, b in zip(have, want))
+
+
+@pytest.mark.parametrize("augment", [None, "match"])
+def test_idc_compares_the_convolutions_of_one_class(augment):
+    def of_convolutions(net, pairs):
+        ((have, want),) = pairs
+        assert [n for n, _ in net.named_parameters()] == ["conv.weight", "conv.bias", "head.weight", "head.bias"]
+        return mse(have[:1], want[:1])
+
+    equals(GroupwiseMatching(n_real=6, augment=augment), of_convolutions)
+
+
+def test_idc_updates_class_after_class_and_trains_on_real_rows_after_each_round():
+    drawn, s = toys.recorded(Small), start()
+    networks = TrainedOnReal(outer=2, steps=3, size=5, augment=None)
+    optimise(drawn.problem, s, GroupwiseMatching(n_real=4, networks=networks), steps=9, optimiser=SGD)
+    of_groups = [{i % 3 for i in ids} if len(ids) == 4 else "all" for ids in drawn.data.taken]
+    assert of_groups == [{0}, {1}, {2}, "all", "all", "all", {0}, {1}, {2}, {0}, {1}, {2}]
+    assert len(drawn.networks) == 2
+
+
+def test_idc_with_one_class_all_parameters_and_networks_of_dc_is_dc():
+    networks = TrainedOnSet(outer=2, epochs=2, lr=0.3)
+    same(
+        GroupwiseMatching(6, "layer-cosine", "match", networks, parameters="all"),
+        GradientMatching(6, "layer-cosine", "match", networks),
+        groups=1,
+    )
+
+
+def test_a_run_that_is_taken_up_in_the_middle_of_its_networks_ends_the_same():
+    networks = TrainedOnReal(outer=2, steps=1, size=8, augment="train")
+    resumes(
+        GroupwiseMatching(4, augment="match", networks=networks),
+        start,
+        lambda: toys.recorded(toys.dropping),
+        steps=14,
+    )
+
+
+@pytest.mark.parametrize("name", toys.ALL)
+def test_the_classifier_is_what_features_do_not_depend_on(name):
+    p, s = toys.case(name)
+    net = p.new_model(random.Random(0))
+    theta, names = Theta(net, s.batch), {id(q): n for n, q in net.named_parameters()}
+    head = {"image": "head", "graph": "h", "text": "head", "recommender": "head"}[name]
+    assert {names[id(q)] for q in theta.classifier} == {f"{head}.weight", f"{head}.bias"}
+    body = [names[id(q)] for q in theta.matched("body")]
+    assert (
+        body
+        == {
+            "image": ["conv.weight"],
+            "graph": ["a.weight"],
+            "text": ["query.weight", "value.weight"],
+            "recommender": ["body.weight"],
+        }[name]
+    )
+
+
+def test_a_network_that_is_all_classifier_has_no_body_to_match():
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(64, 3)
+
+        def forward(self, b):
+            return Output(self.head(b.x.flatten(1)), b.x.flatten(1))
+
+    p, s = toys.case("image", models={"linear": Linear})
+    with pytest.raises(NotSupported, match="Linear has no weights before its classifier"):
+        optimise(p, s, GroupwiseMatching(n_real=4), steps=1, optimiser=SGD)
