@@ -1,14 +1,21 @@
 """Estimates: whole, of the run that was asked for, and without a trace."""
 
 import copy
+from functools import partial
 
 import pytest
+import torch
 import toys
 
 from ddcore import estimation
+from ddcore.cache import cache_folder
 from ddcore.distillation import distill
 from ddcore.errors import BudgetError, OptionError
 from ddcore.estimation import estimate
+from ddcore.experts import Training
+from ddcore.methods import Method
+from ddcore.methods.plan import Experts, Plan, Synthesise
+from ddcore.options import Options
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +78,64 @@ def test_the_table_reads_well():
         console.print(estimate(toys.image(), "dm", ipc=1, steps=10).table())
     text = capture.get()
     assert all(word in text for word in ("time", "memory", "disk", "10 steps"))
+
+
+class Following:
+    """The loss of an expert's first snapshots on the set."""
+
+    def __init__(self, work):
+        self.experts = work.results["experts"]
+
+    def losses(self, problem, synthetic, run):
+        while True:
+            run.boundary()
+            expert = run.rng.choice(self.experts)
+            yield problem.loss(
+                problem.new_model(run.rng, expert.model), synthetic.batch(), run.rng.choice(expert.snapshots)
+            )
+
+
+class Steps(Options):
+    steps: int = 300
+
+
+FOLLOW = Method(
+    name="follow",
+    summary="A method that needs experts.",
+    family="toy",
+    paper="none",
+    options=Steps,
+    plan=lambda problem, counts, options: Plan(
+        (
+            Experts(3, Training(epochs=6, size=64)),
+            Synthesise(lambda work: Following(work), options.steps, partial(torch.optim.SGD, lr=0.1)),
+        )
+    ),
+    presets={"quick": lambda problem, counts: {}},
+    needs=("experts",),
+)
+
+
+def test_experts_are_estimated_and_not_trained():
+    found = estimate(toys.image(), FOLLOW, ipc=1)
+    assert not list(cache_folder("experts").iterdir()), "measured, not kept"
+    assert found.experts == 3
+    assert found.experts_seconds > 0
+    assert 5 < found.measured_steps < 300, "the run is measured with stand-ins"
+    assert found.seconds == pytest.approx(found.experts_seconds + found.setup_seconds + 300 * found.seconds_per_step)
+    told = []
+    distill(toys.image(), FOLLOW, ipc=1, steps=2, progress=lambda *said: told.append(said))
+    assert told[-1] == ("experts", 18, 18)
+    size = sum(f.stat().st_size for f in cache_folder("experts").glob("*.safetensors"))
+    assert found.experts_bytes == pytest.approx(size, rel=0.5)
+    again = estimate(toys.image(), FOLLOW, ipc=1)
+    assert (again.experts, again.experts_seconds, again.experts_bytes) == (0, 0.0, 0)
+
+
+def test_the_table_tells_of_experts():
+    from rich.console import Console
+
+    console = Console(width=90)
+    with console.capture() as capture:
+        console.print(estimate(toys.image(), FOLLOW, ipc=1).table())
+    assert "3 to train" in capture.get()
