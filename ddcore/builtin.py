@@ -26,6 +26,18 @@ def ddcore_entries() -> Iterator[Entry]:
         "ddcore.methods.distribution_distances:NCFM",
         "Characteristic functions at learned frequencies.",
     )
+    yield Entry(
+        "method",
+        "wmdd",
+        "ddcore.methods.distribution_distances:WMDD",
+        "Wasserstein barycentres of classes, under a teacher.",
+    )
+    yield Entry(
+        "method",
+        "bacon",
+        "ddcore.methods.distribution_distances:BACON",
+        "A likelihood of class-wise means in trained networks.",
+    )
     yield Entry("method", "dc", "ddcore.methods.dc:DC", "Gradient matching along the training of networks.")
     yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
     yield Entry(
@@ -103,15 +115,36 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "method", "rtp", "ddcore.methods.meta_learning:RTP", "Back-propagation through a long training with momentum."
     )
-    yield Entry("method", "mtt", "ddcore.methods.trajectory_matching:MTT", "Training on the set follows experts over many steps.")
-    yield Entry("method", "tesla", "ddcore.methods.trajectory_matching:TESLA", "MTT's loss in the memory of one training step.")
+    yield Entry(
+        "method",
+        "mtt",
+        "ddcore.methods.trajectory_matching:MTT",
+        "Training on the set follows experts over many steps.",
+    )
+    yield Entry(
+        "method", "tesla", "ddcore.methods.trajectory_matching:TESLA", "MTT's loss in the memory of one training step."
+    )
     yield Entry("method", "ftd", "ddcore.methods.trajectory_matching:FTD", "MTT with experts of flat training.")
-    yield Entry("method", "att", "ddcore.methods.trajectory_matching:ATT", "MTT with the student's step that comes closest.")
+    yield Entry(
+        "method", "att", "ddcore.methods.trajectory_matching:ATT", "MTT with the student's step that comes closest."
+    )
     yield Entry("method", "pp", "ddcore.methods.trajectory_matching:PP", "MTT over the parameters that can be matched.")
     yield Entry("method", "mct", "ddcore.methods.trajectory_matching:MCT", "MTT along straight lines.")
-    yield Entry("method", "datm", "ddcore.methods.aligned_trajectories:DATM", "MTT with soft labels and stretches as hard as the set can hold.")
-    yield Entry("method", "pad", "ddcore.methods.aligned_trajectories:PAD", "DATM with easy rows first, over the deep layers.")
-    yield Entry("method", "seqmatch", "ddcore.methods.aligned_trajectories:SEQMATCH", "MTT on a set in parts, one after another.")
+    yield Entry(
+        "method",
+        "datm",
+        "ddcore.methods.aligned_trajectories:DATM",
+        "MTT with soft labels and stretches as hard as the set can hold.",
+    )
+    yield Entry(
+        "method", "pad", "ddcore.methods.aligned_trajectories:PAD", "DATM with easy rows first, over the deep layers."
+    )
+    yield Entry(
+        "method",
+        "seqmatch",
+        "ddcore.methods.aligned_trajectories:SEQMATCH",
+        "MTT on a set in parts, one after another.",
+    )
     yield Entry(
         "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
     )
@@ -148,6 +181,18 @@ def ddcore_entries() -> Iterator[Entry]:
         "characteristic",
         "ddcore.objectives.characteristic:CharacteristicMatching",
         "Match characteristic functions of features.",
+    )
+    yield Entry(
+        "objective",
+        "barycentre",
+        "ddcore.objectives.barycentre:BarycentreMatching",
+        "Match barycentres of classes under a teacher.",
+    )
+    yield Entry(
+        "objective",
+        "bayesian",
+        "ddcore.objectives.bayesian:BayesianMatching",
+        "Make means of features likely, class by class.",
     )
     yield Entry(
         "objective",

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from .base import Method
+from ..options import Options
+from .base import Method, siamese
 from .distribution_matching import FAMILY, FeatureOptions, augmented, shared
 
 if TYPE_CHECKING:
-    from ..objectives.networks import Queue
     from ..problem import Problem
     from .plan import Plan
 
-__all__ = ["IDM", "LQM", "M3D", "NCFM", "IDMOptions", "M3DOptions", "NCFMOptions"]
+__all__ = [
+    "BACON",
+    "IDM",
+    "LQM",
+    "M3D",
+    "NCFM",
+    "WMDD",
+    "BACONOptions",
+    "IDMOptions",
+    "M3DOptions",
+    "NCFMOptions",
+    "WMDDOptions",
+]
 
 
 def unbounded(problem: Problem[Any]) -> str | None:
@@ -94,23 +107,19 @@ class IDMOptions(FeatureOptions):
 
 def _idm(problem: Problem[Any], counts: Mapping[int, int], options: IDMOptions) -> Plan:
     """Random real rows, then class-wise matching."""
+    from ..objectives.classwise import ClasswiseMatching
+
+    return _classwise(ClasswiseMatching, problem, options)
+
+
+def _classwise(matching: Callable[..., Any], problem: Problem[Any], options: IDMOptions) -> Plan:
     import torch
 
-    from ..objectives.classwise import ClasswiseMatching
+    from ..objectives.networks import Queue
     from .coresets import starting_rows
     from .plan import Plan, Synthesise
 
-    objective = ClasswiseMatching(
-        **shared(problem, options), networks=_queue(options), weight=options.weight, marked=options.train_size
-    )
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
-
-
-def _queue(options: IDMOptions) -> Queue:
-    from ..objectives.networks import Queue
-
-    return Queue(
+    queue = Queue(
         start=options.begin,
         every=options.every,
         most=options.most,
@@ -120,6 +129,9 @@ def _queue(options: IDMOptions) -> Queue:
         augment=None,
         model=options.model,
     )
+    objective = matching(**shared(problem, options), networks=queue, weight=options.weight, marked=options.train_size)
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
 
 
 def _idm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -234,4 +246,93 @@ NCFM = Method(
     plan=_ncfm,
     presets={"quick": _ncfm_quick, "paper": _paper},
     needs=("experts",),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# WMDD
+
+
+class WMDDOptions(Options):
+    """Barycentres of real features under a teacher. Defaults: the code of Liu et al. 2023 on subsets of ImageNet."""
+
+    steps: int = Field(2000, ge=1, description="updates of the set")
+    lr: float = Field(0.25, gt=0, description="learning rate of the set (Adam, betas 0.5 and 0.9; a cosine down to 0)")
+    start: Literal["real", "noise"] = Field("noise", description="where the set starts: random real rows, or noise")
+    augment: Literal["match", "none"] = Field("match", description="augmentation of the synthetic rows, or none")
+    loss: float = Field(1.0, ge=0, description="weight of the teacher's loss on the set")
+    layers: float = Field(0.01, ge=0, description="weight of the channel statistics of the teacher's layers")
+    epochs: int = Field(50, ge=1, description="epochs of the teacher's training on the real rows")
+    model: str | None = Field(None, description="network of the problem's zoo; its first by default")
+
+
+def _wmdd(problem: Problem[Any], counts: Mapping[int, int], options: WMDDOptions) -> Plan:
+    """A teacher, its view of the classes, noise or random real rows, then barycentre matching."""
+    import torch
+
+    from ..experts import Training
+    from ..objectives.barycentre import BarycentreMatching, class_targets
+    from .coresets import starting_rows
+    from .plan import Experts, Plan, Prepare, Synthesise, Work
+
+    def targets(work: Work[Any]) -> Any:
+        return class_targets(work.problem, work.counts, work.results["experts"], work.rng("barycentres"))
+
+    def objective(work: Work[Any]) -> BarycentreMatching:
+        experts, targets = work.results["experts"], work.results["targets"]
+        return BarycentreMatching(experts, targets, options.loss, options.layers, siamese(problem, options.augment))
+
+    training = Training(options.epochs, lr=0.01, momentum=0.9, weight_decay=5e-4, size=64, stride=options.epochs)
+    adam = partial(torch.optim.Adam, lr=options.lr, betas=(0.5, 0.9))
+    synthesise = Synthesise(objective, options.steps, adam, schedule=partial(cosine, steps=options.steps))
+    teacher, view = Experts(1, training, options.model), Prepare("targets", targets)
+    return Plan((teacher, view, *starting_rows(options.start), synthesise))
+
+
+def cosine(step: int, steps: int) -> float:
+    """From 1 down to 0."""
+    return (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _wmdd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """From real rows, with a teacher of 20 epochs; fewer and smaller updates."""
+    return {"steps": 500, "lr": 0.05, "start": "real", "epochs": 20, "augment": augmented(problem)}
+
+
+WMDD = Method(
+    name="wmdd",
+    summary="Wasserstein barycentres of every class, as a teacher sees them.",
+    family=FAMILY,
+    paper="Liu, Li, Xing, Wang, Wang, Xue and Wang, Dataset Distillation via the Wasserstein Metric, 2023",
+    options=WMDDOptions,
+    plan=_wmdd,
+    presets={"quick": _wmdd_quick, "paper": _paper},
+    needs=("teacher",),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# BACON
+
+
+class BACONOptions(IDMOptions):
+    """IDM with a likelihood for a distance. Defaults: the code of Zhou et al. 2024, which is IDM's."""
+
+    variation: float = Field(0.8, ge=0, description="weight of the total variation, beside the likelihood")
+
+
+def _bacon(problem: Problem[Any], counts: Mapping[int, int], options: BACONOptions) -> Plan:
+    """Random real rows, then Bayesian matching."""
+    from ..objectives.bayesian import BayesianMatching
+
+    return _classwise(partial(BayesianMatching, variation=options.variation), problem, options)
+
+
+BACON = Method(
+    name="bacon",
+    summary="A likelihood of class-wise means in a queue of half-trained networks.",
+    family=FAMILY,
+    paper="Zhou, Zhao, Cheng, Li, Lyu, Feng and Zhao, BACON: Bayesian Optimal Condensation Framework, 2024",
+    options=BACONOptions,
+    plan=_bacon,
+    presets={"quick": _idm_quick, "paper": _idm_paper},
+    refuses=unbounded,
 )

@@ -14,6 +14,7 @@ from ddcore.errors import NotSupported, OptionError
 from ddcore.evaluation import evaluate
 from ddcore.loop import optimise
 from ddcore.methods.plan import Work
+from ddcore.objectives.bayesian import BayesianMatching
 from ddcore.objectives.characteristic import CharacteristicMatching
 from ddcore.objectives.classwise import ClasswiseMatching
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
@@ -27,6 +28,7 @@ from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
 CORE = (
+    "bacon",
     "cafe",
     "dance",
     "datadam",
@@ -45,6 +47,7 @@ CORE = (
     "m3d",
     "ncfm",
     "random",
+    "wmdd",
 )
 CHEAP = {
     "steps": 3,
@@ -71,6 +74,7 @@ OBJECTIVES = {
     "kernel-mmd": (KernelMatching(n_real=64), 0.05),
     "class-wise": (ClasswiseMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
     "quantiles": (QuantileMatching(n_real=64), 0.05),
+    "bayesian": (BayesianMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
     "characteristic": (CharacteristicMatching(n_real=64, frequencies=64, learned=False, calibration=0.0), 0.05),
 }
 
