@@ -55,8 +55,8 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DMOptions) -
 
 
 def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """A pool of networks with cached class means, 1,000 updates."""
-    return {"steps": 1000, "pool": 20, "augment": _augment(problem)}
+    """A pool of networks with cached class means, 300 updates."""
+    return {"steps": 300, "pool": 20, "augment": _augment(problem)}
 
 
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..options import Options
 from .base import Method, siamese
-from .dc import DSAOptions, along_training, loops
+from .dc import DSAOptions, along_training, loops, quick
 
 if TYPE_CHECKING:
     from ..loop import Objective
@@ -26,10 +26,8 @@ def _augment(problem: Problem[Any]) -> str:
 
 
 def _along_training_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """A few hundred updates, with the loops of DC and 64 real rows a class."""
-    outer, inner = loops(counts)
-    steps = 300 if outer == 1 else 150
-    return {"steps": steps, "outer": outer, "inner": inner, "n_real": 64, "augment": _augment(problem)}
+    """DC's."""
+    return {**quick(problem, counts), "augment": _augment(problem)}
 
 
 def _along_training_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
