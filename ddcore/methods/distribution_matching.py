@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from .base import Method, siamese
 
 if TYPE_CHECKING:
     from ..problem import Problem
-    from .plan import Experts, Plan
+    from .plan import Experts, Plan, Stage, Work
 
 __all__ = [
     "CAFE",
@@ -67,6 +67,22 @@ def shared(problem: Problem[Any], options: FeatureOptions) -> dict[str, Any]:
     return {"n_real": options.n_real, "augment": siamese(problem, options.augment), "one_by_one": one_by_one}
 
 
+def optimised(
+    options: FeatureOptions,
+    objective: Any,  # or a function of the work
+    *before: Stage,
+    schedule: Callable[[int], float] | None = None,
+) -> Plan:
+    """Noise or random real rows, then updates by the objective."""
+    import torch
+
+    from .coresets import starting_rows
+    from .plan import Plan, Synthesise
+
+    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
+    return Plan((*before, *starting_rows(options.start), Synthesise(objective, options.steps, sgd, schedule=schedule)))
+
+
 def augmented(problem: Problem[Any]) -> str:
     """Siamese augmentation where the problem has one."""
     return "match" if "match" in problem.augmentations else "none"
@@ -87,12 +103,8 @@ class DataDAMOptions(FeatureOptions):
 
 def _datadam(problem: Problem[Any], counts: Mapping[int, int], options: DataDAMOptions) -> Plan:
     """Random real rows, then attention matching."""
-    import torch
-
     from ..objectives.layers import AttentionMatching
     from ..objectives.networks import Fresh
-    from .coresets import starting_rows
-    from .plan import Plan, Synthesise
 
     objective = AttentionMatching(
         **shared(problem, options),
@@ -101,8 +113,7 @@ def _datadam(problem: Problem[Any], counts: Mapping[int, int], options: DataDAMO
         output=options.output,
         power=options.power,
     )
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd)))
+    return optimised(options, objective)
 
 
 def _datadam_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -154,12 +165,8 @@ class CAFEOptions(FeatureOptions):
 
 def _cafe(problem: Problem[Any], counts: Mapping[int, int], options: CAFEOptions) -> Plan:
     """Noise or random real rows, then layer-wise matching."""
-    import torch
-
     from ..objectives.layers import LayerMatching
     from ..objectives.networks import Watched
-    from .coresets import starting_rows
-    from .plan import Plan, Synthesise
 
     augment = siamese(problem, options.augment)
     networks = Watched(
@@ -180,9 +187,8 @@ def _cafe(problem: Problem[Any], counts: Mapping[int, int], options: CAFEOptions
         earlier=options.earlier,
         discrimination=options.discrimination,
     )
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    halved = partial(halving, milestones=[options.steps * share // 10 for share in (6, 8, 9)])
-    return Plan((*starting_rows(options.start), Synthesise(objective, options.steps, sgd, schedule=halved)))
+    milestones = [options.steps * share // 10 for share in (6, 8, 9)]
+    return optimised(options, objective, schedule=partial(halving, milestones=milestones))
 
 
 def halving(step: int, milestones: list[int]) -> float:
@@ -228,12 +234,8 @@ class IIDOptions(ExpertOptions):
 
 def _iid(problem: Problem[Any], counts: Mapping[int, int], options: IIDOptions) -> Plan:
     """Trained networks, random real rows, then distribution matching with both constraints."""
-    import torch
-
     from ..objectives.moments import RelationMatching
     from ..objectives.networks import Fresh
-    from .coresets import starting_rows
-    from .plan import Plan, Synthesise, Work
 
     def objective(work: Work[Any]) -> RelationMatching:
         return RelationMatching(
@@ -244,9 +246,7 @@ def _iid(problem: Problem[Any], counts: Mapping[int, int], options: IIDOptions) 
             covariance=options.covariance,
         )
 
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    stages = (experts(options, options.expert, augment=None), *starting_rows(options.start))
-    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+    return optimised(options, objective, experts(options, options.expert, augment=None))
 
 
 def _iid_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -292,12 +292,8 @@ class DSDMOptions(ExpertOptions):
 
 def _dsdm(problem: Problem[Any], counts: Mapping[int, int], options: DSDMOptions) -> Plan:
     """Trained networks, random real rows, then semantic matching."""
-    import torch
-
     from ..objectives.moments import SemanticMatching
     from ..objectives.networks import Snapshots
-    from .coresets import starting_rows
-    from .plan import Plan, Synthesise, Work
 
     def objective(work: Work[Any]) -> SemanticMatching:
         return SemanticMatching(
@@ -309,9 +305,7 @@ def _dsdm(problem: Problem[Any], counts: Mapping[int, int], options: DSDMOptions
             wait=options.wait,
         )
 
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    stages = (experts(options, options.model), *starting_rows(options.start))
-    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+    return optimised(options, objective, experts(options, options.model))
 
 
 def _dsdm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -353,12 +347,8 @@ class DANCEOptions(ExpertOptions):
 
 def _dance(problem: Problem[Any], counts: Mapping[int, int], options: DANCEOptions) -> Plan:
     """Trained networks, random real rows, then calibrated matching."""
-    import torch
-
     from ..objectives.moments import CalibratedMatching
     from ..objectives.networks import Interpolated
-    from .coresets import starting_rows
-    from .plan import Plan, Synthesise, Work
 
     def objective(work: Work[Any]) -> CalibratedMatching:
         paths = work.results["experts"]
@@ -369,9 +359,7 @@ def _dance(problem: Problem[Any], counts: Mapping[int, int], options: DANCEOptio
             calibration=options.calibration,
         )
 
-    sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    stages = (experts(options, options.model), *starting_rows(options.start))
-    return Plan((*stages, Synthesise(objective, options.steps, sgd)))
+    return optimised(options, objective, experts(options, options.model))
 
 
 def _dance_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ class SemanticMatching(FeatureMatching):
             +  \frac{\lambda_H}{d} \| m(S_g) - h_g \|^2,     h_g <- \mu h_g + (1 - \mu) m(S_g)
 
     with m the mean of the d features, and h_g the memory of what earlier networks saw in the set; it counts after `wait` updates.
-    A single synthetic row has no covariance, and that term is left out. With random networks and both weights 0 it is DM.
+    A single row has no covariance, and that term is left out. With random networks and both weights 0 it is DM.
     """
 
     covariance: float = 50.0  # lambda_C
@@ -74,7 +74,7 @@ class SemanticMatching(FeatureMatching):
     def distance(self, real: Seen, fake: Seen, g: int, run: Run) -> Tensor:  # ()
         (t,), (s,), d = real, fake, fake[0].shape[1]
         total, m = mean_distance(t, s), s.mean(0)
-        if len(s) > 1:
+        if min(len(t), len(s)) > 1:
             total = total + self.covariance / d * (covariance(t, lost=1) - covariance(s, lost=1)).square().sum()
         h: Tensor = run.state.get(f"h {g}", m.detach()).to(m.device)
         if run.step > self.wait:
