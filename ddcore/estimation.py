@@ -139,7 +139,7 @@ class _StandIns:
     def run(self, work: Work[Any]) -> None:
         began = time.perf_counter()
         cost, work.results["experts"] = estimate_experts(
-            work.problem, self.stage.number, self.stage.training, model=self.stage.model
+            self.stage.on(work), self.stage.number, self.stage.training, model=self.stage.model
         )
         self.missing, self.seconds, self.bytes = cost.missing, cost.seconds, cost.bytes
         self.took = time.perf_counter() - began

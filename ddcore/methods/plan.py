@@ -100,11 +100,12 @@ class Experts:
     number: int
     training: Training
     model: str | None = None  # of the zoo; None: its first
+    on: Callable[[Work[Any]], Problem[Any]] = lambda work: work.problem  # the problem as they see it
 
     def run(self, work: Work[Any]) -> None:
         """Leaves `work.results["experts"]`, a list of trajectories."""
         work.results["experts"] = train_experts(
-            work.problem,
+            self.on(work),
             self.number,
             self.training,
             model=self.model,

@@ -166,15 +166,16 @@ class Everything:
 
 @dataclass(frozen=True)
 class Similar:
-    r"""The entries in which student and target agree in sign and min(|\hat\theta|, |\theta*|) / max(...) is at least
-    `threshold`; the others are hard to match and are pruned (PP, Li et al. 2022)."""
+    r"""The entries whose similarity min(|\hat\theta|, |\theta*|) / max(|\hat\theta|, |\theta*|), negative where the signs
+    differ, is at least `threshold`; the others are hard to match and are pruned (PP, Li et al. 2022). -1 prunes none."""
 
     threshold: float = 0.1
 
     def entries(self, end: Snapshot, segment: Segment) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for e, start, target in Everything().entries(end, segment):
             a, b = e.detach(), target
-            kept = (a * b >= 0) & (torch.minimum(a.abs(), b.abs()) >= self.threshold * torch.maximum(a.abs(), b.abs()))
+            small, large = torch.minimum(a.abs(), b.abs()), torch.maximum(a.abs(), b.abs())
+            kept = (a * b).sign() * small >= self.threshold * large
             yield e[kept], start[kept], target[kept]
 
 

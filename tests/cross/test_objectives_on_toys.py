@@ -1,5 +1,6 @@
 """Every objective and every core method on every toy modality: none of them knows what a batch is."""
 
+import itertools
 import random
 from functools import partial
 
@@ -20,6 +21,7 @@ from ddcore.objectives.classwise import ClasswiseMatching
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
 from ddcore.objectives.layers import AttentionMatching, LayerMatching
+from ddcore.objectives.meta import BackpropThroughTraining
 from ddcore.objectives.mmd import KernelMatching
 from ddcore.objectives.moments import RelationMatching, SemanticMatching
 from ddcore.objectives.networks import Queue
@@ -28,25 +30,39 @@ from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
 CORE = (
+    "att",
     "bacon",
     "cafe",
     "dance",
     "datadam",
+    "datm",
     "dc",
     "dcc",
+    "dd",
     "dm",
     "dsa",
     "dsdm",
+    "ftd",
     "herding",
     "idc",
     "idm",
     "iid",
     "k-center",
     "k-means",
+    "ld",
     "lqm",
     "m3d",
+    "mct",
+    "mtt",
     "ncfm",
+    "pad",
+    "pp",
     "random",
+    "rat-bptt",
+    "rtp",
+    "seqmatch",
+    "sldd",
+    "tesla",
     "wmdd",
 )
 CHEAP = {
@@ -61,7 +77,16 @@ CHEAP = {
     "frequencies": 4,
     "train_steps": 1,
     "train_size": 8,
+    "train_epochs": 2,
+    "expert_epochs": 1,
+    "syn_steps": 2,
+    "subset_steps": 2,
+    "later_epochs": 2,
+    "judges": 1,
+    "judged_epochs": 1,
+    "unroll": 2,
 }
+LEARNED_LABELS = ("ld", "sldd")
 BUDGET = {"image": {"ipc": 2}, "graph": {"ratio": 0.1}, "text": {"ipc": 2}, "recommender": {"ipc": 6}}
 OBJECTIVES = {
     **{f"gradient {d}": (GradientMatching(n_real=32, distance=d), 0.02) for d in DISTANCES},
@@ -70,6 +95,7 @@ OBJECTIVES = {
     "layers": (LayerMatching(n_real=64), 0.05),
     "relations": (RelationMatching(n_real=64, centralisation=0), 0.05),
     "semantic": (SemanticMatching(n_real=64, wait=0), 0.05),
+    "meta": (BackpropThroughTraining(steps=3, n_real=64), 0.05),
     "pooled": (PooledDistributionMatching(n_real=64, pool=4, renew=5), 0.05),
     "kernel-mmd": (KernelMatching(n_real=64), 0.05),
     "class-wise": (ClasswiseMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
@@ -125,16 +151,21 @@ def cheap(method, p):
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_a_method_runs_or_says_why_not(name, method, preset, tmp_path):
     p = toys.ALL[name]()
-    if method == "dsa" and "match" not in p.augmentations:
-        with pytest.raises(NotSupported, match=f"dsa has no meaning on {p.name}: it has no siamese augmentation"):
+    if (reason := resolve_method(method, p).refuses(p)) is not None:
+        with pytest.raises(NotSupported, match=f"{method} has no meaning on {p.name}: {reason.partition('(')[0]}"):
             ddcore.distill(p, method, **BUDGET[name], preset=preset)
+        return
+    if method in LEARNED_LABELS and name != "image":
+        with pytest.raises(NotSupported, match="cannot learn its labels: choose a method that keeps them"):
+            ddcore.distill(p, method, **BUDGET[name], preset=preset, options=cheap(method, p))
         return
     made = ddcore.distill(p, method, **BUDGET[name], preset=preset, options=cheap(method, p), out=tmp_path / "a")
     assert ddcore.open(tmp_path / "a").manifest["method"] == made.manifest["method"]
     assert made.manifest["method"]["preset"] == preset
     assert made.rows == sum(made.manifest["counts"].values())
     assert all(x.isfinite().all() for x in made.tensors.values() if x.is_floating_point())
-    assert len(made.history) == (0 if method in ("random", "herding", "k-center", "k-means") else 3)
+    subsets = made.manifest["method"]["options"].get("subsets", 1)
+    assert len(made.history) == (0 if method in ("random", "herding", "k-center", "k-means") else 3 * subsets)
 
 
 @pytest.mark.parametrize("method", ["random", "herding", "k-center", "k-means"])
@@ -223,3 +254,28 @@ def test_the_permuted_problem_has_the_permuted_set():
     one = select.choose(p, {0: 3}, random.Random(5))
     all_ = select.choose(p, {2: 3, 0: 3, 1: 3}, random.Random(5))
     assert one.chosen == [all_.chosen[i] for i in all_.ids(0)]
+
+
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory):
+    """Of every method that learns, by family: a few updates of one seed on pictures."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        p = toys.image()
+        for name in CORE:
+            method = resolve_method(name, p)
+            if method.family != "selection" and method.refuses(p) is None:
+                history = ddcore.distill(p, method, ipc=2, options=cheap(name, p), seed=3).history
+                found.setdefault(method.family, {})[name] = [record["loss"] for record in history]
+    return found
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["distribution matching", "gradient matching", "kernel regression", "meta-learning", "trajectory matching"],
+)
+def test_no_method_is_another_by_another_name(family, losses):
+    for (a, x), (b, y) in itertools.combinations(losses[family].items(), 2):
+        assert x != pytest.approx(y, rel=1e-6, nan_ok=True), f"{a} and {b} have the same losses"
+    assert len(losses[family]) > 3

@@ -41,7 +41,7 @@ def named(page: Path) -> str:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Two updates and two training steps, wherever a page asks for more."""
-    resolve, most = Method.resolve, {"steps": 2, "epochs": 1, "pool": 1, "n_real": 16}
+    resolve, most = Method.resolve, {"steps": 2, "epochs": 1, "pool": 1, "n_real": 16, "experts": 1, "train_epochs": 2}
 
     def resolved(self, *args, **kwargs):
         options = resolve(self, *args, **kwargs)

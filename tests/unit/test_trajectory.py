@@ -1,5 +1,6 @@
 """Trajectory matching equals training written out in plain autograd, and each variation its ancestor where its idea is off."""
 
+import math
 import random
 
 import pytest
@@ -8,10 +9,28 @@ import torch.nn.functional as F
 import toys
 from torch import nn
 
+from ddcore.distillation import resolve_method
 from ddcore.errors import Diverged, OptionError
-from ddcore.experts import Trajectory
+from ddcore.experts import Curriculum, Training, Trajectory
+from ddcore.experts.opinions import answers, by_difficulty, known_rows
+from ddcore.experts.training import Path
 from ddcore.loop import Run, optimise
-from ddcore.objectives.trajectory import Segment, Tesla, TrajectoryMatching, Window
+from ddcore.methods.plan import Work
+from ddcore.objectives.sequential import SequentialMatching, after_subsets, subsets
+from ddcore.objectives.trajectory import (
+    AdaptiveMatching,
+    AlignedMatching,
+    Deep,
+    Everything,
+    GrowingWindow,
+    Lines,
+    Segment,
+    Similar,
+    Tesla,
+    TrajectoryMatching,
+    Window,
+    convexify,
+)
 from ddcore.rows import RowSynthetic
 from ddcore.seeds import torch_seeded
 
@@ -268,3 +287,348 @@ def test_tesla_is_mtt_where_there_is_one_step():
     (a, da), (b, db) = (update(kind(Fixed(), 1), s) for kind in (Tesla, TrajectoryMatching))
     assert a.item() == pytest.approx(b.item(), rel=1e-14)
     assert all(torch.allclose(u, v, rtol=1e-10, atol=1e-14) for u, v in zip(da, db, strict=True))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is matched, and how far: ATT, PP, PAD
+
+
+@pytest.mark.parametrize("step_size", [0.3, 4.0])
+def test_att_matches_the_step_that_comes_closest(step_size):
+    s, fixed = start(step_size=step_size), Fixed(t=0, span=1)
+    (x, log_eta), (_, begin, target) = copies(s), fixed.segment
+    path = student(x, one_hot(), log_eta, begin, 6)
+    distances = [sum((theta[k] - target[k]).abs().sum().item() for k in NAMES) for theta in path[1:]]
+    nearest = distances.index(min(distances)) + 1
+    loss = squared(path[nearest], target) / squared(begin, target)
+    objective = AdaptiveMatching(fixed, 6)
+    assert_equal(s, update(objective, s), loss, x, log_eta)
+    run = optimise(problem(), start(step_size=step_size), objective, steps=1, optimiser=sgd())
+    assert run.history[0]["student_steps"] == nearest
+    assert nearest < 6  # the last step is not the closest: otherwise it is MTT
+
+
+def test_att_is_mtt_where_there_is_one_step():
+    s = start(2)
+    (a, da), (b, db) = (update(kind(Fixed(), 1), s) for kind in (AdaptiveMatching, TrajectoryMatching))
+    assert torch.equal(a, b)
+    assert all(torch.equal(u, v) for u, v in zip(da, db, strict=True))
+
+
+def test_pp_leaves_out_the_entries_that_differ_much():
+    s, fixed = start(), Fixed()
+    (x, log_eta), (_, begin, target) = copies(s), fixed.segment
+    end = student(x, one_hot(), log_eta, begin, 5)[-1]
+    near = far = 0.0
+    kept = 0
+    for k in NAMES:
+        for e, b, g in zip(end[k].flatten(), begin[k].flatten(), target[k].flatten()):
+            small, large = sorted((abs(e.item()), abs(g.item())))
+            if e.item() * g.item() > 0 and small / large >= 0.8:
+                near, far, kept = near + (e - g) ** 2, far + (b - g) ** 2, kept + 1
+    assert 0 < kept < sum(end[k].numel() for k in NAMES)
+    assert_equal(s, update(TrajectoryMatching(fixed, 5, match=Similar(0.8)), s), near / far, x, log_eta)
+
+
+@pytest.mark.parametrize("match", [Similar(-1.0), Deep(0.0)])
+def test_what_drops_nothing_is_mtt(match):
+    s = start()
+    a, b = (update(TrajectoryMatching(Fixed(), 4, match=m), s) for m in (match, Everything()))
+    assert a[0].item() == pytest.approx(b[0].item(), rel=1e-14)
+    assert all(torch.allclose(u, v, rtol=1e-12, atol=1e-16) for u, v in zip(a[1], b[1], strict=True))
+
+
+def test_pad_leaves_out_the_first_entries():
+    s, fixed = start(), Fixed()
+    (x, log_eta), (_, begin, target) = copies(s), fixed.segment
+    flat = [torch.cat([theta[k].flatten() for k in NAMES]) for theta in (begin, target)]
+    end = torch.cat([student(x, one_hot(), log_eta, begin, 5)[-1][k].flatten() for k in NAMES])
+    cut = int(0.4 * len(end))
+    assert cut < 64 * 4  # within the first weight
+    loss = ((end - flat[1])[cut:] ** 2).sum() / ((flat[0] - flat[1])[cut:] ** 2).sum()
+    assert_equal(s, update(TrajectoryMatching(fixed, 5, match=Deep(0.4)), s), loss, x, log_eta)
+    total = len(end)
+    deep = TrajectoryMatching(fixed, 5, match=Deep((total - 3) / total))  # the last bias alone
+    last = student(x, one_hot(), log_eta, begin, 5)[-1]["head.bias"]
+    want = ((last - target["head.bias"]) ** 2).sum() / ((begin["head.bias"] - target["head.bias"]) ** 2).sum()
+    assert update(deep, s)[0].item() == pytest.approx(want.item(), rel=1e-9)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# MCT
+
+
+def test_lines_lie_between_the_ends_where_the_expert_had_come():
+    (expert,) = experts(1, epochs=4)
+    line, snapshots = convexify(expert), expert.snapshots
+    for k in NAMES:
+        lengths = [(b[k] - a[k]).norm().item() for a, b in zip(snapshots, snapshots[1:])]
+        for t in (0.0, 1.0, 1.5, 3.25, 4.0):
+            whole, rest = int(t), t - int(t)
+            gone = sum(lengths[:whole]) + (rest * lengths[whole] if rest else 0.0)
+            want = snapshots[0][k] + gone / sum(lengths) * (snapshots[-1][k] - snapshots[0][k])
+            assert torch.allclose(line.at(t)[k], want, rtol=1e-10, atol=1e-12)
+
+
+def test_mct_is_mtt_where_the_expert_went_straight():
+    ends = experts(1)[0].snapshots
+    straight = Trajectory(
+        "small", 0, 1, [{k: torch.lerp(x, ends[-1][k], i / 4) for k, x in ends[0].items()} for i in range(5)]
+    )
+    line, s = convexify(straight), start()
+
+    class Known(Fixed):
+        def __init__(self, begin, target):
+            self.segment = Segment("small", begin, target)
+
+    a = update(TrajectoryMatching(Known(line.at(1.0), line.at(3.0)), 4), s)
+    b = update(TrajectoryMatching(Fixed(straight), 4), s)
+    assert a[0].item() == pytest.approx(b[0].item(), rel=1e-10)
+    assert all(torch.allclose(u, v, rtol=1e-8, atol=1e-14) for u, v in zip(a[1], b[1], strict=True))
+
+
+def test_stretches_of_lines_start_anywhere():
+    paths, run = experts(2, epochs=4), Run(0)
+    lines = [convexify(e) for e in paths]
+    for _ in range(50):
+        _, begin, target = Lines(lines, last=9, span=1).draw(run)
+        assert any(
+            all(min(a, b) - 1e-9 <= x <= max(a, b) + 1e-9 for a, x, b in zip(*(p["head.bias"].tolist() for p in three)))
+            for e in paths
+            for three in [(e.snapshots[0], begin, e.snapshots[-1])]
+        )
+        assert not torch.equal(begin["body.weight"], target["body.weight"])
+    with pytest.raises(OptionError, match="does not fit"):
+        Lines(lines, last=2, span=5).draw(run)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DATM
+
+
+def test_a_skipped_stretch_is_a_step_without_update():
+    p, s = problem(), start()
+    before = s.x.detach().clone()
+    never = AlignedMatching(Window(experts(), last=2), 3, threshold=1e-9)
+    run = optimise(p, s, never, steps=4, optimiser=sgd())
+    assert run.step == len(run.history) == 4
+    assert all(math.isnan(h["loss"]) for h in run.history)
+    assert torch.equal(s.x, before)
+
+
+def test_datm_is_mtt_where_nothing_is_skipped_and_the_window_stands():
+    found = []
+    for kind, window in (
+        (AlignedMatching, GrowingWindow(experts(), last=2, begin=2)),
+        (TrajectoryMatching, Window(experts(), last=2)),
+    ):
+        s, more = start(), {"threshold": math.inf} if kind is AlignedMatching else {}
+        run = optimise(problem(), s, kind(window, 3, **more), steps=4, optimiser=sgd())
+        found.append((s.x.detach(), [h["loss"] for h in run.history]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+def test_the_window_grows():
+    window, run, bounds = GrowingWindow(experts(1), last=20, begin=10, over=100), Run(0), []
+    for run.step in (0, 9, 10, 50, 99, 100, 1000):
+        bounds.append(window.bound(run))
+    assert bounds == [10, 10, 11, 15, 19, 20, 20]
+
+
+def test_labels_are_learned_from_the_answers_of_experts_that_are_right():
+    p, paths = problem(), experts(3, epochs=1)
+    s = p.synthetic(dict.fromkeys(range(3), 4), p.data.sample(4, [0, 1, 2], rng=random.Random(1)), random.Random(0))
+    z = torch.stack([logits(s.x.detach(), e.snapshots[-1]) for e in paths])  # (experts, rows, k)
+    y, want = [0] * 4 + [1] * 4 + [2] * 4, []
+    for i, c in enumerate(y):
+        right = [j for j in range(3) if z[j, i].argmax() == c] or [0, 1, 2]
+        want.append(sum(z[j, i] for j in right) / len(right))
+    assert 2 in {len({int(z[j, i].argmax()) == c for j in range(3)}) for i, c in enumerate(y)}  # some disagree
+    assert torch.allclose(answers(p, paths, s), torch.stack(want), rtol=1e-10)
+
+
+def test_datm_equals_plain_training_on_soft_labels():
+    s, fixed = start(), Fixed()
+    soft = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4]], dtype=torch.float64)
+    s.learn_labels("probabilities", soft)
+    (x, log_eta), (_, begin, target) = copies(s), fixed.segment
+    free = soft.log().requires_grad_()
+    end = student(x, free.softmax(1), log_eta, begin, 5)[-1]
+    loss = squared(end, target) / squared(begin, target)
+    found = update(AlignedMatching(fixed, 5, threshold=10.0), s)
+    (want,) = torch.autograd.grad(loss, free, retain_graph=True)
+    assert torch.allclose(by_name(s, found[1])["labels.stored"], want, rtol=1e-8, atol=1e-12)
+    assert_equal(s, found, loss, x, log_eta)
+
+
+def test_known_rows_are_those_that_experts_predict_right():
+    p, (expert, other) = problem(), experts(2)
+    x, y = p.data.x, p.data.y
+    sure = {i for i in p.data.ids() if logits(x[i][None], expert.snapshots[-1]).argmax() == y[i]}
+    counts = {g: min(3, len(sure & set(p.data.ids(g)))) for g in range(3)}
+    counts = {g: n for g, n in counts.items() if n}
+    made = known_rows(p, counts, [expert, other], random.Random(0))
+    assert set(made.chosen) <= sure
+    for g, n in counts.items():
+        assert len(made.ids(g)) == n
+    everything = known_rows(p, {g: len(p.data.ids(g)) for g in range(3)}, [expert], random.Random(0))
+    assert sorted(everything.chosen) == sorted(p.data.ids())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PAD's experts
+
+
+def test_rows_in_the_order_of_their_error_norm():
+    p, paths = problem(), experts(2, epochs=2)
+    ranked = by_difficulty(p, paths)
+    scores = {}
+    for i in p.data.ids():
+        errors = [logits(p.data.x[i][None], e.snapshots[-1]).softmax(1)[0] - one_hot()[p.data.y[i]] for e in paths]
+        scores[i] = sum(e.norm().item() for e in errors) / 2
+    for g in range(3):
+        assert ranked.data.ids(g) == sorted(p.data.ids(g), key=scores.get)
+    assert list(ranked.data.ids(split="test")) == list(p.data.ids(split="test"))
+    assert ranked.data.fingerprint() != p.data.fingerprint()
+
+
+def test_a_curriculum_goes_from_easy_to_all_to_hard():
+    c, ids = Curriculum(first=0.5, whole=4, harder=6, dropped=0.3), list(range(10))
+    seen = [c.rows(ids, e) for e in range(9)]
+    assert [len(s) for s in seen] == [5, 6, 7, 8, 10, 10, 10, 7, 7]
+    assert all(s == ids[: len(s)] for s in seen[:7])
+    assert seen[7] == ids[3:]
+    drawn = toys.Drawn(problem().data)
+    path = Path(problem(data=drawn), Training(epochs=2, size=4, augment=None, curriculum=c), 0)
+    path.advance()
+    easy = [i for g in range(3) for i in drawn.ids(g)[: len(drawn.ids(g)) // 2]]
+    assert sorted(i for batch in drawn.taken for i in batch) == sorted(easy)
+
+
+def test_a_curriculum_of_everything_trains_like_none():
+    ends = []
+    for curriculum in (None, Curriculum(first=1.0, whole=0, harder=9)):
+        path = Path(problem(), Training(epochs=2, size=4, augment=None, curriculum=curriculum), 0)
+        path.advance()
+        ends.append(path.snapshot())
+    assert all(torch.equal(ends[0][k], ends[1][k]) for k in NAMES)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# SeqMatch
+
+
+def test_seqmatch_is_mtt_with_one_subset():
+    found = []
+    for objective in (
+        TrajectoryMatching(Window(experts(), last=2), 3),
+        SequentialMatching(Window(experts(), last=2), 3, parts=[[0, 1, 2, 3, 4, 5]]),
+    ):
+        s = start(2)
+        run = optimise(problem(), s, objective, steps=4, optimiser=sgd())
+        found.append((s.x.detach(), [h["loss"] for h in run.history]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+def test_seqmatch_trains_on_earlier_subsets_and_learns_the_last():
+    s, fixed = start(2), Fixed()
+    parts = subsets(s.counts, 2)
+    assert parts == [[0, 2, 4], [1, 3, 5]]
+    found = update(SequentialMatching(fixed, 4, parts=parts), s)
+    (x, log_eta), (_, begin, target) = copies(s), fixed.segment
+    values = []
+    for first in (0, 1):  # which subset comes first in each of the two epochs is drawn
+        for second in (0, 1):
+            theta = {k: q.clone().requires_grad_() for k, q in begin.items()}
+            for part in (first, 1 - first, second, 1 - second):
+                rows = x[parts[part]] if part == 1 else x[parts[part]].detach()
+                g = torch.autograd.grad(
+                    cross_entropy(rows, one_hot(), theta), [theta[k] for k in NAMES], create_graph=True
+                )
+                theta = {k: theta[k] - log_eta.exp() * d for k, d in zip(NAMES, g)}
+            values.append(squared(theta, target) / squared(begin, target))
+    loss = min(values, key=lambda v: abs(v.item() - found[0].item()))
+    assert_equal(s, found, loss, x, log_eta)
+    moved = by_name(s, found[1])["x"].flatten(1).abs().sum(1)
+    assert not moved[parts[0]].any()
+    assert moved[parts[1]].any()
+
+
+def test_later_experts_start_where_the_earlier_subsets_lead():
+    p, s = problem(), start(2)
+    parts = subsets(s.counts, 2)
+    later = after_subsets(p, s, parts[:1], steps=3, lr=0.2)
+    fresh, trained = (q.new_model(random.Random(5)) for q in (p, later))
+    opt = torch.optim.SGD(fresh.parameters(), lr=0.2, momentum=0.9)
+    for _ in range(3):
+        opt.zero_grad()
+        cross_entropy(s.x[parts[0]].detach(), one_hot(), dict(fresh.named_parameters())).backward()
+        opt.step()
+    for a, b in zip(fresh.parameters(), trained.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_subsets_share_each_group():
+    assert subsets({0: 4, 7: 2}, 2) == [[0, 1, 4], [2, 3, 5]]
+    assert subsets({0: 1, 1: 1}, 1) == [[0, 1]]
+    with pytest.raises(OptionError, match="do not make 2 subsets"):
+        subsets({0: 1, 1: 1}, 2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the methods
+
+CHEAP = {"steps": 4, "syn_steps": 3, "experts": 2, "train_epochs": 3, "max_start_epoch": 2, "batch_train": 8}
+
+
+def made(method, seed=0, ipc=2, **options):
+    p = problem()
+    found = resolve_method(method, p)
+    stages = found.plan(p, dict.fromkeys(range(3), ipc), found.resolve(p, {0: ipc}, "quick", {**CHEAP, **options}))
+    work = Work(p, dict.fromkeys(range(3), ipc), seed)
+    return work.perform(stages), work.history
+
+
+def test_ftd_with_plain_experts_and_no_average_is_mtt():
+    a, losses = made("mtt")
+    b, same = made("ftd", rho=0.0, alpha=0.0, ema_decay=None)
+    assert torch.equal(a.x, b.x)
+    assert losses == same
+    _, others = made("ftd", ema_decay=None)
+    assert others != losses
+    averaged, still = made("ftd", rho=0.0, alpha=0.0, ema_decay=0.5)
+    assert still == losses
+    assert not torch.equal(averaged.x, a.x)
+
+
+def test_no_method_is_another_in_disguise():
+    losses = {}
+    for name in ("mtt", "tesla", "ftd", "att", "pp", "mct", "datm", "pad", "seqmatch"):
+        aligned = {"threshold": 1e9} if name in ("datm", "pad") else {}
+        losses[name] = [h["loss"] for h in made(name, step_size=0.3, **aligned)[1]]
+    assert losses["tesla"][0] == pytest.approx(
+        losses["mtt"][0], rel=1e-12
+    )  # before their gradients have told them apart
+    assert len({round(found[-1], 10) for found in losses.values()}) == len(losses)
+
+
+def test_a_resumed_seqmatch_equals_an_uninterrupted_one():
+    p, counts = problem(), dict.fromkeys(range(3), 2)
+    found = resolve_method("seqmatch", p)
+    options = found.resolve(p, counts, "quick", {**CHEAP, "steps": 3, "subsets": 2})
+    taken = []
+    whole = Work(p, counts, checkpoint=lambda snapshot: taken.append(snapshot())).perform(
+        found.plan(p, counts, options)
+    )
+    for at in (1, 4):  # in each stage
+        again = Work(p, counts, resume=taken[at]).perform(found.plan(p, counts, options))
+        assert torch.equal(whole.x, again.x)
+        assert torch.equal(whole.log_step_size, again.log_step_size)
+
+
+def test_labels_that_cannot_be_learned_are_a_reason_to_refuse():
+    for name in ("datm", "pad"):
+        assert resolve_method(name, problem()).refuses(problem()) is None
+        assert "cannot learn labels" in resolve_method(name, toys.graph()).refuses(toys.graph())

@@ -1,0 +1,389 @@
+"""Trajectory matching: MTT, and what was made of it by less memory, other experts and other choices of what is matched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ..options import Options
+from .base import Method, Preset, siamese
+
+if TYPE_CHECKING:
+    from ..experts import Training, Trajectory
+    from ..loop import Objective
+    from ..objectives.trajectory import Window
+    from ..parametrizations.base import Synthetic
+    from ..problem import Problem
+    from .plan import Plan, Synthesise, Work
+
+__all__ = [
+    "ATT",
+    "FTD",
+    "MCT",
+    "MTT",
+    "PP",
+    "TESLA",
+    "ATTOptions",
+    "FTDOptions",
+    "MCTOptions",
+    "MTTOptions",
+    "PPOptions",
+    "TESLAOptions",
+    "learn_step_size",
+    "matching",
+    "published",
+    "quick",
+    "training",
+]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the frame
+
+
+class MTTOptions(Options):
+    """Matching training trajectories. Defaults: Cazenavette et al. 2022, the commands of their code for CIFAR-10 at 1."""
+
+    steps: int = Field(5000, ge=1, description="updates of the set")
+    syn_steps: int = Field(50, ge=1, description="N: training steps on the set along one stretch")
+    expert_epochs: int = Field(2, ge=1, description="M: epochs of the expert that they are matched with")
+    max_start_epoch: int = Field(2, ge=1, description="T+: a stretch starts before this epoch of the expert")
+    batch_syn: int | None = Field(None, ge=1, description="synthetic rows in a training step; the whole set by default")
+    lr: float = Field(1000.0, gt=0, description="learning rate of the rows (SGD, momentum 0.5)")
+    step_size: float = Field(0.01, gt=0, description="eta: where the learned step size of training on the set starts")
+    lr_lr: float = Field(1e-7, ge=0, description="learning rate of the step size, in its own unit (SGD, momentum 0.5)")
+    start: Literal["real", "noise"] = Field("real", description="where the set starts: random real rows, or noise")
+    augment: Literal["train", "none"] = Field("train", description="augmentation of experts and students, or none")
+    experts: int = Field(100, ge=1, description="networks that are trained on the real rows")
+    train_epochs: int = Field(50, ge=1, description="epochs of each expert's training")
+    lr_teacher: float = Field(0.01, gt=0, description="learning rate of the experts (SGD)")
+    batch_train: int = Field(256, ge=1, description="real rows in a minibatch of the experts")
+    model: str | None = Field(None, description="network of the problem's zoo; its first by default")
+
+
+Make = Callable[..., "Objective"]
+"""(experts, steps=, size=, augment=) -> the objective"""
+
+
+def training(problem: Problem[Any], options: MTTOptions, **more: Any) -> Training:
+    """How the experts are trained."""
+    from ..experts import Training
+
+    augment = siamese(problem, options.augment)
+    return Training(options.train_epochs, options.lr_teacher, size=options.batch_train, augment=augment, **more)
+
+
+def learn_step_size(options: MTTOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
+    """The set learns its step size, from eta."""
+    import math
+
+    synthetic.log_step_size.data.fill_(math.log(options.step_size))
+    synthetic.learn_step_size()
+
+
+def matching(problem: Problem[Any], options: MTTOptions, make: Make, **more: Any) -> Synthesise:
+    """The updates of the set. It learns log eta, which `lr_lr / eta^2` moves as `lr_lr` moves eta, where eta is as at first."""
+    import torch
+
+    from .optimisers import per_group
+    from .plan import Synthesise
+
+    student = {"steps": options.syn_steps, "size": options.batch_syn, "augment": siamese(problem, options.augment)}
+    rates = {"rows": options.lr, "step_size": options.lr_lr / options.step_size**2}
+    how: dict[str, Any] = {
+        "optimiser": per_group(torch.optim.SGD, rates, momentum=0.5),
+        "ready": partial(learn_step_size, options),
+        **more,
+    }
+    return Synthesise(lambda work: make(work.results["experts"], **student), options.steps, **how)
+
+
+def _plan(problem: Problem[Any], options: MTTOptions, make: Make, flat: Mapping[str, float] = {}, **more: Any) -> Plan:
+    """Experts, random real rows, then trajectory matching."""
+    from .coresets import starting_rows
+    from .plan import Experts, Plan
+
+    experts = Experts(options.experts, training(problem, options, **flat), options.model)
+    return Plan((experts, *starting_rows(options.start), matching(problem, options, make, **more)))
+
+
+def _window(experts: list[Trajectory], options: MTTOptions) -> Window:
+    from ..objectives.trajectory import Window
+
+    return Window(experts, options.max_start_epoch, span=options.expert_epochs)
+
+
+def quick(**more: Any) -> Preset:
+    """Few experts of few epochs and short stretches; `more` is the method's own."""
+
+    def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+        """Five experts of ten epochs in minibatches of 64, ten steps of the student along one epoch."""
+        many = max(counts.values()) > 1
+        return {
+            "steps": 60 if many else 100,
+            "syn_steps": 10,
+            "expert_epochs": 1,
+            "max_start_epoch": 4 if many else 2,
+            "batch_syn": 50 if many else None,
+            "lr": 10.0,
+            "step_size": 0.05,
+            "lr_lr": 1e-5,
+            "augment": "none",
+            "experts": 5,
+            "train_epochs": 10,
+            "lr_teacher": 0.05,
+            "batch_train": 64,
+            **more,
+        }
+
+    return preset
+
+
+def published(table: Mapping[str, Mapping[int, Mapping[str, Any]]], **more: Any) -> Preset:
+    """The settings of a paper by data set and rows a class, those of CIFAR-10 for data it does not name, and those of the next
+    smaller set in between; `more` holds for all."""
+
+    def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+        settings = table.get(problem.name.rpartition("/")[2], table["cifar10"])
+        known = [ipc for ipc in settings if ipc <= max(counts.values())]
+        augment = {} if "train" in problem.augmentations else {"augment": "none"}
+        return {**more, **settings[max(known, default=min(settings))], **augment}
+
+    return preset
+
+
+def _setting(n: int, m: int, last: int, lr: float, lr_lr: float, eta: float = 0.01, **more: Any) -> Mapping[str, Any]:
+    stretch = {"syn_steps": n, "expert_epochs": m, "max_start_epoch": last}
+    return {**stretch, "lr": lr, "lr_lr": lr_lr, "step_size": eta, **more}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# MTT and TESLA
+
+
+def _mtt(problem: Problem[Any], counts: Mapping[int, int], options: MTTOptions) -> Plan:
+    """A stretch from any epoch before T+."""
+    from ..objectives.trajectory import TrajectoryMatching
+
+    return _plan(problem, options, lambda experts, **how: TrajectoryMatching(_window(experts, options), **how))
+
+
+SUBSETS = ("imagenette", "imagewoof", "imagefruit", "imagemeow", "imagesquawk", "imageyellow")
+SETTINGS: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
+    "cifar10": {
+        1: _setting(50, 2, 2, 1e3, 1e-7),
+        10: _setting(30, 2, 20, 1e3, 1e-5, 1e-3),
+        50: _setting(30, 2, 40, 1e3, 1e-5, 1e-3),
+    },
+    "cifar100": {
+        1: _setting(20, 3, 20, 1e3, 1e-5),
+        10: _setting(20, 2, 40, 1e3, 1e-5),
+        50: _setting(80, 2, 40, 1e3, 1e-5, batch_syn=125),
+    },
+    **{name: {1: _setting(20, 2, 10, 1e3, 1e-6)} for name in SUBSETS},
+}
+"""N, M, T+, learning rates and eta of the commands of MTT's code."""
+
+MTT = Method(
+    name="mtt",
+    summary="Training on the set follows experts over many steps.",
+    family="trajectory matching",
+    paper="Cazenavette et al., Dataset Distillation by Matching Training Trajectories, CVPR 2022",
+    options=MTTOptions,
+    plan=_mtt,
+    presets={"quick": quick(), "paper": published(SETTINGS)},
+    needs=("experts",),
+)
+
+
+class TESLAOptions(MTTOptions):
+    """MTT in constant memory. Defaults: MTT's, with the 10,000 updates of Cui et al. 2023."""
+
+    steps: int = Field(10_000, ge=1, description="updates of the set")
+
+
+def _tesla(problem: Problem[Any], counts: Mapping[int, int], options: TESLAOptions) -> Plan:
+    """MTT's plan with the accumulated gradient."""
+    from ..objectives.trajectory import Tesla
+
+    return _plan(problem, options, lambda experts, **how: Tesla(_window(experts, options), **how))
+
+
+TESLA = Method(
+    name="tesla",
+    summary="MTT's loss with a gradient that is accumulated step by step, in the memory of one.",
+    family="trajectory matching",
+    paper="Cui et al., Scaling Up Dataset Distillation to ImageNet-1K with Constant Memory, ICML 2023",
+    options=TESLAOptions,
+    plan=_tesla,
+    presets={"quick": quick(), "paper": published(SETTINGS)},
+    needs=("experts",),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# FTD
+
+
+class FTDOptions(MTTOptions):
+    """MTT on flat experts. Defaults: Du et al. 2023, the scripts of their code."""
+
+    rho: float = Field(0.01, ge=0, description="radius of the experts' flat training (GSAM); 0: plain training")
+    alpha: float = Field(0.4, ge=0, description="weight of GSAM's orthogonal part; 0: SAM")
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="decay of the moving average that is the result; none"
+    )
+
+
+def _ftd(problem: Problem[Any], counts: Mapping[int, int], options: FTDOptions) -> Plan:
+    """MTT's objective on experts of flat training; the result is the set's average."""
+    from ..objectives.trajectory import TrajectoryMatching
+
+    def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
+        return TrajectoryMatching(_window(experts, options), **how)
+
+    flat = {"rho": options.rho, "alpha": options.alpha}
+    return _plan(problem, options, make, flat, averaging=options.ema_decay)
+
+
+FTD_SETTINGS = {
+    "cifar10": {
+        **SETTINGS["cifar10"],
+        1: _setting(50, 2, 2, 100, 1e-7),
+        10: _setting(30, 2, 20, 100, 1e-5, 1e-3),
+    },
+    "cifar100": {**SETTINGS["cifar100"], 10: _setting(20, 2, 40, 1e3, 1e-5)},
+}
+FTD = Method(
+    name="ftd",
+    summary="MTT with experts of flat training, whose paths forgive small errors.",
+    family="trajectory matching",
+    paper="Du et al., Minimizing the Accumulated Trajectory Error to Improve Dataset Distillation, CVPR 2023",
+    options=FTDOptions,
+    plan=_ftd,
+    presets={"quick": quick(ema_decay=0.9), "paper": published(FTD_SETTINGS, ema_decay=0.9995)},
+    needs=("experts",),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# ATT
+
+
+class ATTOptions(MTTOptions):
+    """MTT with as many student steps as suit. Defaults: Liu et al. 2024, the commands of their code for CIFAR-10 at 1."""
+
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="decay of the moving average that is the result; none"
+    )
+
+
+def _att(problem: Problem[Any], counts: Mapping[int, int], options: ATTOptions) -> Plan:
+    """The step of the student that comes closest to the target is matched."""
+    from ..objectives.trajectory import AdaptiveMatching
+
+    def make(experts: list[Trajectory], **how: Any) -> AdaptiveMatching:
+        return AdaptiveMatching(_window(experts, options), **how)
+
+    return _plan(problem, options, make, averaging=options.ema_decay)
+
+
+ATT_SETTINGS = {
+    "cifar10": {
+        1: _setting(80, 4, 2, 1e2, 1e-7, steps=6000, ema_decay=0.9999),
+        10: _setting(30, 2, 20, 1e4, 1e-4, steps=60_000, ema_decay=0.9999),
+        50: _setting(50, 2, 40, 1e2, 1e-5, 1e-3, steps=1_000_000, ema_decay=0.999),
+    },
+    "cifar100": {
+        1: _setting(50, 4, 20, 500, 1e-5, steps=3000, ema_decay=0.9995),
+        10: _setting(20, 2, 40, 1e3, 1e-5, steps=200_000, ema_decay=0.9995),
+        50: _setting(80, 2, 40, 1e3, 1e-5, steps=100_000, ema_decay=0.999, batch_syn=1200),
+    },
+}
+"""The commands of ATT's code."""
+
+ATT = Method(
+    name="att",
+    summary="MTT with the student's step that comes closest to the target, whichever it is.",
+    family="trajectory matching",
+    paper="Liu et al., Dataset Distillation by Automatic Training Trajectories, ECCV 2024",
+    options=ATTOptions,
+    plan=_att,
+    presets={"quick": quick(syn_steps=15), "paper": published(ATT_SETTINGS)},
+    needs=("experts",),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PP
+
+
+class PPOptions(MTTOptions):
+    """MTT without the parameters that are hard to match. Defaults: Li et al. 2022; MTT's for the rest."""
+
+    threshold: float = Field(0.1, ge=-1, le=1, description="least ratio of the smaller to the larger of two parameters")
+
+
+def _pp(problem: Problem[Any], counts: Mapping[int, int], options: PPOptions) -> Plan:
+    """MTT's plan over the parameters that are similar."""
+    from ..objectives.trajectory import Similar, TrajectoryMatching
+
+    def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
+        return TrajectoryMatching(_window(experts, options), match=Similar(options.threshold), **how)
+
+    return _plan(problem, options, make)
+
+
+PP = Method(
+    name="pp",
+    summary="MTT over the parameters that the student can match; the others are pruned.",
+    family="trajectory matching",
+    paper="Li et al., Dataset Distillation Using Parameter Pruning, arXiv 2209.14609, 2022",
+    options=PPOptions,
+    plan=_pp,
+    presets={"quick": quick(), "paper": published(SETTINGS)},
+    needs=("experts",),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# MCT
+
+
+class MCTOptions(MTTOptions):
+    """MTT along straight lines. Defaults: Zhong et al. 2025, the commands of their code for CIFAR-10 at 1."""
+
+
+def _mct(problem: Problem[Any], counts: Mapping[int, int], options: MCTOptions) -> Plan:
+    """MTT's objective on stretches of the line between an expert's start and end."""
+    from ..objectives.trajectory import Lines, TrajectoryMatching, convexify
+
+    def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
+        lines = Lines([convexify(e) for e in experts], options.max_start_epoch, options.expert_epochs)
+        return TrajectoryMatching(lines, **how)
+
+    return _plan(problem, options, make)
+
+
+MCT_SETTINGS = {
+    "cifar10": {
+        1: _setting(60, 6, 4, 1e3, 1e-7),
+        10: _setting(30, 15, 8, 1e3, 1e-5),
+        50: _setting(30, 2, 40, 1e3, 1e-5, 1e-3),
+    },
+}
+"""The commands of MCT's code."""
+
+MCT = Method(
+    name="mct",
+    summary="MTT along the straight line between an expert's start and end, from any point of it.",
+    family="trajectory matching",
+    paper="Zhong et al., Towards Stable and Storage-efficient Dataset Distillation: Matching Convexified Trajectory, CVPR 2025",
+    options=MCTOptions,
+    plan=_mct,
+    presets={"quick": quick(expert_epochs=2), "paper": published(MCT_SETTINGS)},
+    needs=("experts",),
+)
