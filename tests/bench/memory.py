@@ -1,0 +1,89 @@
+"""Peak memory and seconds of one update of trajectory matching against the number of inner steps, each in a process of its own.
+
+usage: python tests/bench/memory.py [--ipc 1] [--steps 5 10 20 50 100 200] [--ways graph checkpoint replay tesla]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+import ddcore
+from ddcore.experts import Trajectory
+from ddcore.loop import optimise
+from ddcore.objectives.trajectory import Tesla, TrajectoryMatching, Window
+from ddcore.parametrizations.base import Selected
+from ddcore.seeds import stream
+
+WAYS = ("graph", "checkpoint", "replay", "tesla")
+
+
+def measure(way: str, steps: int, ipc: int) -> dict[str, float]:
+    """Bytes above what the process held before the update, and its seconds."""
+    torch.set_num_threads(1)
+    problem = ddcore.load("image/digits")
+    counts = dict.fromkeys(problem.data.groups, ipc)
+    start = Selected.random(problem.data, counts, stream("bench")).batch()
+    synthetic = problem.synthetic(counts, start, stream("bench")).learn_step_size()
+    net = problem.new_model(stream("expert"))
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    noise = torch.Generator().manual_seed(0)
+    after = {name: p + 0.01 * torch.randn(p.shape, generator=noise) for name, p in before.items()}
+    window = Window([Trajectory(next(iter(problem.models)), 0, 1, [before, after])], last=1, span=1)
+
+    def update(n: int) -> None:
+        objective = Tesla(window, n) if way == "tesla" else TrajectoryMatching(window, n, memory=way)  # type: ignore[arg-type]
+        optimise(problem, synthetic, objective, steps=1, optimiser=partial(torch.optim.SGD, lr=1e-3))
+
+    update(2)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    held, began = _status("VmRSS"), time.perf_counter()
+    update(steps)
+    seconds = time.perf_counter() - began
+    theta = sum(x.numel() * x.element_size() for x in before.values())
+    return {"bytes": _status("VmHWM") - held, "seconds": seconds, "theta": theta}
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ipc", type=int, default=1)
+    parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50, 100, 200])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--one", action="store_true", help="measure the first way and number of steps in this process")
+    given = parser.parse_known_args()[0]
+    if sys.platform != "linux":
+        sys.exit("skipped: the peak is read from Linux's /proc")
+    if given.one:
+        print(json.dumps(measure(given.ways[0], given.steps[0], given.ipc)))
+        return
+    print(f"image/digits, ipc {given.ipc}, one thread: peak MiB above what was held before, and seconds of an update\n")
+    print("| inner steps | " + " | ".join(given.ways) + " |\n|---|" + "---|" * len(given.ways))
+    for steps in given.steps:
+        cells = []
+        for way in given.ways:
+            words = ["--one", "--ways", way, "--steps", str(steps), "--ipc", str(given.ipc)]
+            done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
+            if done.returncode:
+                cells.append(f"failed ({done.returncode})")
+                continue
+            found = json.loads(done.stdout)
+            cells.append(f"{found['bytes'] / 2**20:.0f} MiB, {found['seconds']:.2f} s")
+        print(f"| {steps} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
