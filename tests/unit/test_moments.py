@@ -351,6 +351,17 @@ def test_calibrated_matching_without_calibration_in_random_networks_is_dm():
     differs(CalibratedMatching(12, networks=Interpolated([path()]), calibration=0), DistributionMatching(12))
 
 
+def test_the_set_comes_to_please_its_experts():
+    first, last = path().snapshots
+    expert = Trajectory("net", 0, 1, [first, {**last, "head.weight": 20 * last["head.weight"]}])  # with firm opinions
+    objective = CalibratedMatching(20, networks=Interpolated([expert]), experts=[expert])
+    adam = partial(torch.optim.Adam, lr=0.05)
+    losses = [
+        h["loss"] for h in optimise(toys.recorded(Blocks).problem, start(), objective, steps=60, optimiser=adam).history
+    ]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
