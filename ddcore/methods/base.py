@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..problem import Problem
     from .plan import Plan
 
-__all__ = ["Method", "Preset", "siamese"]
+__all__ = ["Method", "Preset", "fixed_labels", "siamese"]
 
 Preset = Callable[["Problem[Any]", Mapping[int, int]], Mapping[str, Any]]
 """(problem, counts) -> the options that the preset sets; the others keep their defaults."""
@@ -27,6 +27,16 @@ def siamese(problem: Problem[Any], augment: str) -> str | None:
     if augment != "none" and augment not in problem.augmentations:
         raise NotSupported(f'{problem.name} has no augmentation {augment!r}: choose augment = "none"')
     return None if augment == "none" else augment
+
+
+def fixed_labels(problem: Problem[Any]) -> str | None:
+    """Why a method that learns labels refuses this problem; None where its sets can."""
+    import random
+
+    from ..parametrizations.base import Synthetic
+
+    made = problem.synthetic(dict.fromkeys(problem.data.groups, 1), None, random.Random(0))
+    return "its sets cannot learn labels" if type(made).learn_labels is Synthetic.learn_labels else None
 
 
 def _anywhere(problem: Problem[Any]) -> str | None:

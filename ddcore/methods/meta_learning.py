@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method, siamese
+from .base import Method, fixed_labels, siamese
 
 if TYPE_CHECKING:
     from ..parametrizations.base import Synthetic
@@ -115,6 +115,7 @@ SLDD = Method(
     options=SLDDOptions,
     plan=partial(_dd, _prescribed_with_labels),
     presets={"quick": _dd_quick, "paper": _as_it_is},
+    refuses=fixed_labels,
 )
 
 
@@ -286,4 +287,5 @@ LD = Method(
     options=LDOptions,
     plan=_ld,
     presets={"quick": _ld_quick, "paper": _as_it_is},
+    refuses=fixed_labels,
 )

@@ -359,9 +359,11 @@ def test_sldd_learns_labels_and_without_them_is_dd():
 
 def test_labels_that_cannot_be_learned_are_refused():
     for name in ("graph", "text", "recommender"):
-        problem = toys.ALL[name]()
-        with pytest.raises(NotSupported, match="cannot learn its labels"):
-            ddcore.distill(problem, "sldd", ipc=2, options=CHEAP)
+        for method in ("sldd", "ld"):
+            with pytest.raises(
+                NotSupported, match=f"{method} has no meaning on {name}/toy: its sets cannot learn labels"
+            ):
+                ddcore.distill(toys.ALL[name](), method, ipc=2, options=CHEAP)
 
 
 def test_rat_bptt_and_rtp_leave_evaluation_to_the_protocol():
