@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ddcore.kernels import FullyConnected
 from ddcore.parametrizations import Synthetic
 from ddcore.problem import DataSource, Metric, Output, Problem, Task
 from ddcore.recipes import Recipe
@@ -62,6 +63,11 @@ def roll(batch: Rows, seed: int) -> Rows:
     return replace(batch, x=batch.x.roll(shifts, (2, 3)))
 
 
+def ntk(a: Rows, b: Rows) -> Tensor:  # (n, m)
+    """Of an infinitely wide network of one hidden layer; users, too, have an `x`."""
+    return FullyConnected()(a.x.flatten(1), b.x.flatten(1))
+
+
 def image(**changes: object) -> Problem[Rows]:
     problem = Problem(
         name="image/toy",
@@ -71,6 +77,7 @@ def image(**changes: object) -> Problem[Rows]:
         synthetic=row_set((1, 8, 8)),
         recipe=RECIPE,
         augmentations={"match": roll, "train": roll},
+        kernels={"fc-ntk": ntk},
     )
     return replace(problem, **changes)
 
@@ -314,7 +321,8 @@ class GumbelUsers(Synthetic[Users]):
 
 def recommender(**changes: object) -> Problem[Users]:
     models = {"autoencoder": AutoEncoder}
-    return replace(Problem("recommender/toy", RecData(), Reconstruct(), models, GumbelUsers, RECIPE), **changes)
+    problem = Problem("recommender/toy", RecData(), Reconstruct(), models, GumbelUsers, RECIPE, kernels={"fc-ntk": ntk})
+    return replace(problem, **changes)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from ..experts import Snapshot, Trajectory
 from ..inner import fit, optimiser
 from ..loop import Run
 from ..parametrizations.base import Synthetic
-from ..problem import Problem
+from ..problem import Output, Problem
 from ..recipes import Rule
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Networks",
     "Pool",
     "Queue",
+    "SideBySide",
     "Snapshots",
     "TrainedOnReal",
     "TrainedOnSet",
@@ -53,6 +54,29 @@ class Fresh:
 
 
 @dataclass(frozen=True)
+class SideBySide:
+    """`number` random networks at every update, as one that has the features of all (RFAD, section 3.1)."""
+
+    number: int = 8
+    model: str | None = None
+
+    def networks(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[nn.Module]:
+        while True:
+            run.boundary()
+            yield _Joined(problem.new_model(run.rng, self.model) for _ in range(self.number))
+
+
+class _Joined(nn.Module):
+    def __init__(self, nets: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, batch: Any) -> Output:
+        outs = [net(batch) for net in self.nets]
+        return Output(torch.stack([out.logits for out in outs]).mean(0), torch.cat([out.features for out in outs], 1))
+
+
+@dataclass(frozen=True)
 class TrainedOnSet:
     """A random network that is trained on the set between `outer` updates, then another (DC, algorithm 1)."""
 
@@ -76,6 +100,12 @@ class TrainedOnSet:
                     seed = run.rng.getrandbits(31)
                     batches = (synthetic.train_batch(training, k, seed, self.size) for k in range(steps))
                     fit(training, net, batches, opt, self.lr)
+                    if self.ends(problem, synthetic, net, run):
+                        break
+
+    def ends(self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, run: Run) -> bool:
+        """Whether the network is given up before its `outer` updates: never. Policies that watch it write this."""
+        return False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from .augment import DSA, DSA_DIGITS, Siamese
 from .data import carve, image_data
 from .files import Item, Packed, class_folders, image_files, listing_key, pack
 from .imagenet import SUBSETS, read_tiny_imagenet
+from .kernels import kernels
 from .models import zoo
 from .preprocess import normalise
 from .readers import Split, missing, read_cifar, read_mnist, read_svhn
@@ -105,6 +106,7 @@ def image_problem(
         synthetic=row_set((c, h, w)),
         recipe=recipe,
         augmentations={"match": Siamese(strategy), "train": Siamese(strategy, per_row=True)},
+        kernels=kernels(depth=depth),
         preprocessing=done,
         class_names=tuple(class_names),
         render=partial(gallery, tuple(class_names), done),

@@ -1,0 +1,292 @@
+"""Kernel regression: losses and gradients by their formulas, ancestors, resumed runs."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import toys
+from sklearn.kernel_ridge import KernelRidge
+
+from ddcore.errors import UnknownName
+from ddcore.kernels import FullyConnected
+from ddcore.loop import Run, optimise
+from ddcore.methods.lamb import LAMB
+from ddcore.objectives.kernel import FeatureKernels, Infinite, KernelRegression, Platt, solve_labels
+from ddcore.objectives.networks import Fresh, Pool, SideBySide
+from ddcore.rows import Rows, RowSynthetic
+
+ADAM = partial(torch.optim.Adam, lr=0.02)
+NTK = FullyConnected(1)
+
+
+@pytest.fixture(autouse=True)
+def double():
+    """One-hot rows, too, are float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def flat(a, b):
+    return NTK(a.x.flatten(1), b.x.flatten(1))
+
+
+def other(a, b):
+    return FullyConnected(2, "nngp")(a.x.flatten(1), b.x.flatten(1))
+
+
+def start(rows=2, seed=0, labels=False):
+    g = torch.Generator().manual_seed(seed)
+    s = RowSynthetic(dict.fromkeys(range(3), rows), torch.randn(3 * rows, 1, 8, 8, generator=g, dtype=torch.float64))
+    return s.learn_labels("values", torch.randn(3 * rows, 3, generator=g, dtype=torch.float64)) if labels else s
+
+
+def problem(**changes):
+    drawn = toys.recorded(**changes)
+    return drawn, replace(drawn.problem, kernels={"fc-ntk": flat, "other": other})
+
+
+def first_loss(p, s, objective, seed=0):
+    """The loss of one update and dL/dS, by the loop's own random stream."""
+    return next(objective.losses(p, s, Run(seed)))
+
+
+def by_hand(k_ts, k_ss, y_s, y_t, reg):
+    """1/2 |y_t - K_ts (K_ss + lambda I)^-1 y_s|^2, row by row."""
+    lam = reg * sum(k_ss[i, i] for i in range(len(k_ss))) / len(k_ss)
+    prediction = k_ts @ torch.linalg.inv(k_ss + lam * torch.eye(len(k_ss), dtype=torch.float64)) @ y_s
+    return sum(0.5 * (a - b).square().sum() for a, b in zip(prediction, y_t)) / len(y_t)
+
+
+def one_hot(y):
+    return F.one_hot(y, 3).double()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the formulas
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_kip_is_its_formula(labels):
+    drawn, p = problem()
+    s = start(labels=labels)
+    loss = first_loss(p, s, KernelRegression(Infinite(("fc-ntk",)), n_real=20, reg=1e-3))
+    real = p.data.take(drawn.data.taken[0])
+    leaves = [q.detach().clone().requires_grad_() for q in s.leaves()]
+    x = leaves[0].flatten(1)
+    y_s = leaves[1] if labels else one_hot(torch.tensor([0, 0, 1, 1, 2, 2])) - 1 / 3
+    expected = by_hand(NTK(real.x.flatten(1), x), NTK(x, x), y_s, one_hot(real.y) - 1 / 3, 1e-3)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
+    for a, b in zip(torch.autograd.grad(loss, s.leaves()), torch.autograd.grad(expected, leaves)):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+
+
+def test_predictions_are_scikit_learns():
+    """Without a gradient: KIP's loss is that of KernelRidge fitted on the set."""
+    drawn, p = problem()
+    s, reg = start(), 1e-2
+    loss = first_loss(p, s, KernelRegression(Infinite(("fc-ntk",)), n_real=20, reg=reg))
+    real = p.data.take(drawn.data.taken[0])
+    x = s.x.detach().flatten(1)
+    k = NTK(x, x).numpy()
+    y = (one_hot(torch.tensor([0, 0, 1, 1, 2, 2])) - 1 / 3).numpy()
+    machine = KernelRidge(alpha=reg * k.trace() / len(k), kernel="precomputed").fit(k, y)
+    residual = machine.predict(NTK(real.x.flatten(1), x).numpy()) - (one_hot(real.y) - 1 / 3).numpy()
+    assert loss.item() == pytest.approx(0.5 * (residual**2).sum(1).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0])
+def test_frepo_is_its_formula(margin):
+    drawn, p = problem()
+    s = start(labels=True)
+    objective = KernelRegression(FeatureKernels(Pool(number=2, life=4)), n_real=20, reg=1e-3, margin=margin)
+    loss = first_loss(p, s, objective)
+    real = p.data.take(drawn.data.taken[0])
+    (used,) = {number for number, _, learned in drawn.reads if learned}
+    net = drawn.networks[used]
+    x, y = (q.detach().clone().requires_grad_() for q in s.leaves())
+    a, b = net(real).features.detach(), net(Rows(x)).features
+    expected = by_hand(a @ b.T, b @ b.T, y, one_hot(real.y) - 1 / 3, 1e-3)  # without 2 / d, which cancels
+    for row in y:
+        ordered = row.sort().values
+        expected = expected - margin / len(y) * torch.minimum(ordered[-1] - ordered[-2], torch.tensor(1 / 3))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    for g, h in zip(torch.autograd.grad(loss, s.leaves()), torch.autograd.grad(expected, [x, y])):
+        torch.testing.assert_close(g, h, rtol=1e-7, atol=1e-9)
+
+
+def test_rfad_is_its_formula():
+    """Two networks: features side by side over sqrt(N d), K = 2 Phi Phi^T + 0.01; the cross-entropy of e^tau times predictions,
+    and tau by Adam."""
+    drawn, p = problem()
+    s = start(labels=True)
+    objective = KernelRegression(FeatureKernels(SideBySide(2), bias=0.01), n_real=20, reg=5e-3, loss=Platt(lr=0.1))
+    run = Run(0)
+    updates = objective.losses(p, s, run)
+    x, y = (q.detach().clone().requires_grad_() for q in s.leaves())
+    tau = torch.zeros((), requires_grad=True)
+    opt = torch.optim.Adam([tau], lr=0.1)
+    for update in range(3):
+        loss = next(updates)
+        real = p.data.take(drawn.data.taken[2 * update])  # this read is remembered, too
+        nets = drawn.networks[2 * update : 2 * update + 2]
+        a, b = (torch.cat([net(rows).features for net in nets], 1) / np.sqrt(2 * 32) for rows in (real, Rows(x)))
+        k_ts, k_ss = 2 * a @ b.T + 0.01, 2 * b @ b.T + 0.01
+        ridge = torch.linalg.inv(k_ss + 5e-3 * k_ss.trace() / 6 * torch.eye(6)) @ y
+        scaled = tau.exp() * (k_ts @ ridge)
+        expected = -sum((row.log_softmax(0))[c] for row, c in zip(scaled, real.y)) / 20
+        opt.zero_grad()
+        g = torch.autograd.grad(expected, [x, y, tau])
+        tau.grad = g[2]
+        opt.step()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+        for have, want in zip(torch.autograd.grad(loss, s.leaves()), g):
+            torch.testing.assert_close(have, want, rtol=1e-7, atol=1e-9)
+    assert tau.abs() > 0.05
+
+
+def test_dl_ds_is_a_finite_difference():
+    _, p = problem()
+    objective = KernelRegression(Infinite(("fc-ntk",)), n_real=20, reg=1e-3)
+    s = start(labels=True)
+    gradients = torch.autograd.grad(first_loss(p, s, objective), s.leaves())
+    for leaf, g in zip(s.leaves(), gradients):
+        direction = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        values = []
+        for step in (1e-5, -1e-5):
+            with torch.no_grad():
+                leaf += step * direction
+                values.append(first_loss(p, s, objective).item())
+                leaf -= step * direction
+        assert (values[0] - values[1]) / 2e-5 == pytest.approx((g * direction).sum().item(), rel=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# label solve
+
+
+def test_solved_labels_are_the_best_ones():
+    """The gradient of KIP's loss over all training rows vanishes at them, and only rows beside them are worse."""
+    _, p = problem(n=60)
+    s = start()
+    n = len(p.data.ids())
+    y = solve_labels(p, s, flat, 1e-3, size=7)
+    s.learn_labels("values", y)
+    everything = KernelRegression(Infinite(("fc-ntk",)), n_real=n, reg=1e-3)
+    loss = first_loss(p, s, everything)
+    (g,) = torch.autograd.grad(loss, [s.labels.stored])
+    assert g.abs().max() < 1e-6
+    with torch.no_grad():
+        s.labels.stored += 0.01 * torch.randn(y.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    assert first_loss(p, s, everything) > loss
+    hard = first_loss(p, start(), everything)
+    assert loss < hard
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# ancestors
+
+
+def test_an_empty_pool_is_random_features():
+    """FRePo without training of its networks (life 0), with fixed labels and no margin, is regression on random features."""
+    histories = []
+    for networks in (Pool(number=1, life=0), Fresh()):
+        drawn, p = problem()
+        s = start()
+        run = optimise(
+            p, s, KernelRegression(FeatureKernels(networks), n_real=16, reg=1e-3, margin=1.0), steps=1, optimiser=ADAM
+        )
+        assert not [seed for name, seed in drawn.seeds if name == "train"]
+        net = drawn.networks[0]
+        real = p.data.take(drawn.data.taken[0])
+        x = start().x.detach()
+        a, b = net(real).features.detach(), net(Rows(x)).features.detach()
+        y = one_hot(torch.tensor([0, 0, 1, 1, 2, 2])) - 1 / 3
+        expected = by_hand(a @ b.T, b @ b.T, y, one_hot(real.y) - 1 / 3, 1e-3)
+        assert run.history[0]["loss"] == pytest.approx(expected.item(), rel=1e-9)
+        histories.append(run.history[0]["loss"])
+
+
+def test_one_kernel_of_several_is_drawn():
+    _, p = problem()
+    objective = KernelRegression(Infinite(("fc-ntk", "other")), n_real=20, reg=1e-3)
+    found = {round(first_loss(p, start(), objective, seed).item(), 9) for seed in range(6)}
+    alone = {
+        name: {
+            round(first_loss(p, start(), replace(objective, kernel=Infinite((name,))), s).item(), 9) for s in range(6)
+        }
+        for name in ("fc-ntk", "other")
+    }
+    assert len(found) == 6
+    assert not alone["fc-ntk"] & alone["other"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the loop
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        KernelRegression(FeatureKernels(Pool(number=3, life=2)), n_real=16, reg=1e-3, margin=1.0),
+        KernelRegression(FeatureKernels(SideBySide(2), bias=0.01), n_real=16, loss=Platt(), reg=5e-3),
+        KernelRegression(Infinite(("fc-ntk", "other")), n_real=16),
+    ],
+    ids=["frepo", "rfad", "kip"],
+)
+def test_a_resumed_run_equals_an_uninterrupted_one(objective):
+    def run(s, steps, **options):
+        return optimise(problem()[1], s, objective, steps=steps, optimiser=ADAM, seed=5, **options)
+
+    whole, snapshots = start(labels=True), {}
+
+    def write(snapshot):
+        taken = snapshot()
+        snapshots[taken["step"]] = taken
+
+    reference = run(whole, 9, checkpoint=write)
+    for at in (1, 4, 8):
+        resumed = start(labels=True, seed=8)
+        again = run(resumed, 9, resume=snapshots[at])
+        assert [h["loss"] for h in again.history] == [h["loss"] for h in reference.history]
+        for a, b in zip(resumed.leaves(), whole.leaves()):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_the_loss_comes_down(labels):
+    _, p = problem()
+    for kernel in (Infinite(("fc-ntk",)), FeatureKernels(Pool(number=2, life=20))):
+        s = start(labels=labels)
+        run = optimise(p, s, KernelRegression(kernel, n_real=100, reg=1e-3), steps=40, optimiser=ADAM)
+        values = [h["loss"] for h in run.history]
+        assert np.mean(values[-5:]) < 0.6 * np.mean(values[:5])
+
+
+def test_an_unknown_kernel_is_named():
+    _, p = problem()
+    with pytest.raises(UnknownName, match=r"no kernel 'fc_ntk' in image/toy.*fc-ntk"):
+        first_loss(p, start(), KernelRegression(Infinite(("fc_ntk",))))
+
+
+def test_lamb_is_its_formula():
+    """Two tensors, three steps, one of them from zero, where the ratio is 1."""
+    gradients = [[torch.randn(3, 2), torch.randn(4)] for _ in range(3)]
+    x = [torch.randn(3, 2), torch.zeros(4)]
+    params = [torch.nn.Parameter(p.clone()) for p in x]
+    opt = LAMB(params, lr=0.1)
+    m, v = [torch.zeros_like(p) for p in x], [torch.zeros_like(p) for p in x]
+    for t, grads in enumerate(gradients, start=1):
+        for i, (p, g) in enumerate(zip(params, grads)):
+            p.grad = g.clone()
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g**2
+            r = m[i] / (1 - 0.9**t) / ((v[i] / (1 - 0.999**t)).sqrt() + 1e-6)
+            ratio = x[i].norm() / r.norm() if x[i].norm() > 0 else 1.0
+            x[i] = x[i] - 0.1 * ratio * r
+        opt.step()
+        for p, expected in zip(params, x):
+            torch.testing.assert_close(p.detach(), expected)
