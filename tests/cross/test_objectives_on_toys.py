@@ -20,12 +20,12 @@ from ddcore.objectives.characteristic import CharacteristicMatching
 from ddcore.objectives.classwise import ClasswiseMatching
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
-from ddcore.objectives.layers import AttentionMatching, LayerMatching
 from ddcore.objectives.kernel import KernelRegression
+from ddcore.objectives.layers import AttentionMatching, LayerMatching
 from ddcore.objectives.meta import BackpropThroughTraining
 from ddcore.objectives.mmd import KernelMatching
 from ddcore.objectives.moments import RelationMatching, SemanticMatching
-from ddcore.objectives.networks import Queue
+from ddcore.objectives.networks import Fresh, Queue
 from ddcore.objectives.quantiles import QuantileMatching
 from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
@@ -106,7 +106,7 @@ OBJECTIVES = {
     "kernel-mmd": (KernelMatching(n_real=64), 0.05),
     "class-wise": (ClasswiseMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
     "quantiles": (QuantileMatching(n_real=64), 0.05),
-    "bayesian": (BayesianMatching(n_real=32, networks=Queue(steps=2, size=32)), 0.05),
+    "bayesian": (BayesianMatching(n_real=32, networks=Fresh(), weight=0.0), 0.05),
     "characteristic": (CharacteristicMatching(n_real=64, frequencies=64, learned=False, calibration=0.0), 0.05),
 }
 
