@@ -54,6 +54,36 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "method",
+        "dream",
+        "ddcore.methods.gradient_matching:DREAM",
+        "IDC's matching against real rows that represent their class.",
+    )
+    yield Entry(
+        "method",
+        "acc-dd",
+        "ddcore.methods.gradient_matching:ACC_DD",
+        "IDC's matching in perturbed early-stage networks.",
+    )
+    yield Entry(
+        "method",
+        "pdd",
+        "ddcore.methods.gradient_matching:PDD",
+        "A set in parts, each learned on top of the earlier ones, by IDC's matching.",
+    )
+    yield Entry(
+        "method",
+        "egm",
+        "ddcore.methods.gradient_matching:EGM",
+        "Gradient matching within and across classes, by angle and length.",
+    )
+    yield Entry(
+        "method",
+        "lcmat",
+        "ddcore.methods.gradient_matching:LCMAT",
+        "Gradient matching that also matches how the loss bends.",
+    )
+    yield Entry(
+        "method",
         "datadam",
         "ddcore.methods.distribution_matching:DATADAM",
         "Attention matching: where the layers of random networks answer.",

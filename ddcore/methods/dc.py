@@ -13,6 +13,7 @@ from .base import Method, siamese
 
 if TYPE_CHECKING:
     from ..loop import Objective
+    from ..objectives.networks import Networks
     from ..problem import Problem
     from .plan import Plan
 
@@ -47,7 +48,10 @@ class DSAOptions(DCOptions):
 
 
 def along_training(
-    problem: Problem[Any], options: DCOptions, objective: Callable[..., Objective], **settings: Any
+    problem: Problem[Any],
+    options: DCOptions,
+    objective: Callable[..., Objective],
+    policy: Callable[..., Networks] | None = None,  # None: TrainedOnSet
 ) -> Plan:
     """Noise or random real rows, then matching along the training of networks on the set: DC's plan with another objective."""
     import torch
@@ -57,16 +61,16 @@ def along_training(
     from .plan import Plan, Synthesise
 
     augment = siamese(problem, options.augment)
-    networks = TrainedOnSet(
+    networks = (policy or TrainedOnSet)(
         outer=options.outer,
         epochs=options.inner,
         lr=options.lr_net,
         augment="train" if augment and "train" in problem.augmentations else None,
         model=options.model,
     )
-    shared = {"n_real": options.n_real, "distance": options.distance, "augment": augment, "networks": networks}
+    made = objective(n_real=options.n_real, distance=options.distance, augment=augment, networks=networks)
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*starting_rows(options.start), Synthesise(objective(**{**shared, **settings}), options.steps, sgd)))
+    return Plan((*starting_rows(options.start), Synthesise(made, options.steps, sgd)))
 
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: DCOptions) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,9 +15,24 @@ from .dc import DSAOptions, along_training, loops, quick
 if TYPE_CHECKING:
     from ..loop import Objective
     from ..problem import Problem
-    from .plan import Plan, Synthesise
+    from .plan import Plan, Synthesise, Work
 
-__all__ = ["DCC", "IDC", "DCCOptions", "IDCOptions"]
+__all__ = [
+    "ACC_DD",
+    "DCC",
+    "DREAM",
+    "EGM",
+    "IDC",
+    "LCMAT",
+    "PDD",
+    "AccDDOptions",
+    "DCCOptions",
+    "DREAMOptions",
+    "EGMOptions",
+    "IDCOptions",
+    "LCMatOptions",
+    "PDDOptions",
+]
 
 
 def _augment(problem: Problem[Any]) -> str:
@@ -112,7 +127,7 @@ def _training(options: IDCOptions) -> dict[str, Any]:
     }
 
 
-def _groupwise(objective: Objective, options: IDCOptions, steps: int) -> Synthesise:
+def _groupwise(objective: Objective | Callable[[Work[Any]], Objective], options: IDCOptions, steps: int) -> Synthesise:
     import torch
 
     from .plan import Synthesise
@@ -121,9 +136,9 @@ def _groupwise(objective: Objective, options: IDCOptions, steps: int) -> Synthes
 
 
 def _idc_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """200 rounds, a new network every 10."""
+    """100 rounds, a new network every 10."""
     return {
-        "steps": 200 * len(counts),
+        "steps": 100 * len(counts),
         "outer": 10,
         "inner": 2,
         "lr": 0.1,
@@ -152,4 +167,218 @@ IDC = Method(
     options=IDCOptions,
     plan=_idc,
     presets={"quick": _idc_quick, "paper": _idc_paper},
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DREAM
+
+
+class DREAMOptions(IDCOptions):
+    """IDC with representative real rows. Defaults: Liu et al. 2023 and their code."""
+
+    start: Literal["k-means", "real", "noise"] = Field(  # type: ignore[assignment]
+        "k-means", description="where the set starts: rows nearest to each class's centres, random real rows, or noise"
+    )
+    every: int = Field(10, ge=1, description="rounds until representative rows are looked for again")
+
+
+def _dream(problem: Problem[Any], counts: Mapping[int, int], options: DREAMOptions) -> Plan:
+    """Representative rows of a random network's features, then IDC on representative rows."""
+    from .. import selection
+    from ..objectives.gradient import GroupwiseMatching
+    from ..objectives.networks import TrainedOnReal
+    from ..objectives.real_rows import Representative
+    from .coresets import starting_rows
+    from .plan import Plan, Select
+
+    pick = partial(selection.choose, policy=selection.k_means, epochs=0, model=options.model)
+    centres = (Select(lambda problem, counts, rng: pick(problem, counts, rng=rng)),)
+    objective = GroupwiseMatching(
+        **_shared(problem, options), networks=TrainedOnReal(**_training(options)), rows=Representative(options.every)
+    )
+    start = centres if options.start == "k-means" else starting_rows(options.start)
+    return Plan((*start, _groupwise(objective, options, options.steps)))
+
+
+DREAM = Method(
+    name="dream",
+    summary="IDC's matching against real rows that represent their class.",
+    family="gradient matching",
+    paper="Liu et al., DREAM: Efficient Dataset Distillation by Representative Matching, ICCV 2023",
+    options=DREAMOptions,
+    plan=_dream,
+    presets={"quick": _idc_quick, "paper": _idc_paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Acc-DD
+
+
+class AccDDOptions(IDCOptions):
+    """IDC in early-stage networks that are perturbed. Defaults: Zhang et al. 2023 and their code."""
+
+    steps: int = Field(
+        500_000, ge=1, description="updates of the set, one for each class in turn; a round is one of all classes"
+    )
+    lr: float = Field(0.01, gt=0, description="learning rate of the set (SGD, momentum 0.5)")
+    experts: int = Field(5, ge=1, description="networks that are trained beforehand")
+    epochs: int = Field(2, ge=0, description="epochs of real rows that they are trained for")
+    least: float = Field(0.01, ge=0, description="least part of a filter's length that its weights are moved by")
+    most: float = Field(0.09, ge=0, description="greatest such part; 0: weights stay")
+
+
+def _acc_dd(problem: Problem[Any], counts: Mapping[int, int], options: AccDDOptions) -> Plan:
+    """Experts of a few epochs; random real rows; IDC in networks that start near the experts."""
+    from ..experts import Training
+    from ..objectives.gradient import GroupwiseMatching
+    from ..objectives.starts import EarlyStage
+    from .coresets import starting_rows
+    from .plan import Experts, Plan
+
+    shared, training = _shared(problem, options), _training(options)
+    recipe = Training(options.epochs, options.lr_net, momentum=0.9, weight_decay=5e-4, size=options.batch)
+
+    def objective(work: Work[Any]) -> Objective:
+        experts = work.results["experts"]
+        return GroupwiseMatching(
+            **shared, networks=EarlyStage(**training, experts=experts, least=options.least, most=options.most)
+        )
+
+    experts = Experts(options.experts, recipe, options.model)
+    return Plan((*starting_rows(options.start), experts, _groupwise(objective, options, options.steps)))
+
+
+def _acc_dd_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """IDC's with 500 networks; on CIFAR twice its learning rate."""
+    idc = _idc_paper(problem, counts)
+    cifar = problem.name in ("image/cifar10", "image/cifar100")
+    return {**idc, "steps": 50_000 * len(counts), "lr": idc["lr"] * (2 if cifar else 1)}
+
+
+ACC_DD = Method(
+    name="acc-dd",
+    summary="IDC's matching in perturbed early-stage networks.",
+    family="gradient matching",
+    paper="Zhang et al., Accelerating Dataset Distillation via Model Augmentation, CVPR 2023",
+    options=AccDDOptions,
+    plan=_acc_dd,
+    presets={"quick": _idc_quick, "paper": _acc_dd_paper},
+    needs=("experts",),
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PDD
+
+
+class PDDOptions(IDCOptions):
+    """IDC in stages, each adding a part of the set. Defaults: Chen et al. 2024 and their code."""
+
+    stages: int = Field(5, ge=1, description="parts of the set, learned one after another; at most the rows of a class")
+    warmup: int = Field(60, ge=0, description="epochs that a network is trained on each union of earlier parts")
+
+
+def _pdd(problem: Problem[Any], counts: Mapping[int, int], options: PDDOptions) -> Plan:
+    """Random real rows, then a stage of IDC for each part; the updates are shared out among the stages."""
+    from ..objectives.gradient import ProgressiveMatching
+    from ..objectives.starts import AfterParts
+    from .coresets import starting_rows
+    from .plan import Plan
+
+    shared, training = _shared(problem, options), _training(options)
+    number = min(options.stages, *counts.values())
+
+    def stage(k: int) -> Synthesise:
+        at: dict[str, Any] = {"stage": k, "stages": number}
+        networks = AfterParts(**training, **at, epochs=options.warmup)
+        steps = options.steps * (k + 1) // number - options.steps * k // number
+        return _groupwise(ProgressiveMatching(**shared, networks=networks, **at), options, steps)
+
+    return Plan((*starting_rows(options.start), *map(stage, range(number))))
+
+
+def _pdd_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """IDC's for each of five stages, with the learning rate of a stage's rows."""
+    number = min(5, *counts.values())
+    idc = _idc_paper(problem, counts)
+    return {**idc, "steps": number * idc["steps"], "lr": idc["lr"] / number}
+
+
+def _entangled(problem: Problem[Any]) -> str | None:
+    return None if problem.data.separable else "its rows are no rows apart, so earlier ones cannot be held still"
+
+
+PDD = Method(
+    name="pdd",
+    summary="A set in parts, each learned on top of the earlier ones, by IDC's matching.",
+    family="gradient matching",
+    paper="Chen et al., Data Distillation Can Be Like Vodka: Distilling More Times For Better Quality, ICLR 2024",
+    options=PDDOptions,
+    plan=_pdd,
+    presets={"quick": _idc_quick, "paper": _pdd_paper},
+    refuses=_entangled,
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# EGM
+
+
+class EGMOptions(DSAOptions):
+    """Gradients within and across classes. Defaults: DSA's; Jiang et al. 2022 for what is added."""
+
+    distance: Literal["layer-cosine+norm", "layer-cosine", "cosine", "mse", "l1"] = Field(  # type: ignore[assignment]
+        "layer-cosine+norm", description="distance of two gradients"
+    )
+    across: float = Field(1.0, ge=0, description="weight of the match across classes")
+    gap: float | None = Field(
+        2.0,
+        gt=0,
+        description="a network is given up when real rows cost it more than this many times what the set does",
+    )
+
+
+def _egm(problem: Problem[Any], counts: Mapping[int, int], options: EGMOptions) -> Plan:
+    """DSA's plan; networks that know the set by heart are given up."""
+    from ..objectives.gradient import MultiLevelMatching
+    from ..objectives.starts import UntilOverfit
+
+    objective = partial(MultiLevelMatching, across=options.across)
+    return along_training(problem, options, objective, partial(UntilOverfit, gap=options.gap))
+
+
+EGM = Method(
+    name="egm",
+    summary="Gradient matching within and across classes, by angle and length.",
+    family="gradient matching",
+    paper="Jiang, Gu, Liu and Pan, Delving into Effective Gradient Matching for Dataset Condensation, 2022",
+    options=EGMOptions,
+    plan=_egm,
+    presets={"quick": _along_training_quick, "paper": _along_training_paper},
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# LCMat
+
+
+class LCMatOptions(DSAOptions):
+    """Gradients and the curvature around them. Defaults: DSA's; Shin et al. 2023 for what is added."""
+
+    rho: float = Field(0.05, ge=0, description="weight of the curvature: the radius around the parameters")
+
+
+def _lcmat(problem: Problem[Any], counts: Mapping[int, int], options: LCMatOptions) -> Plan:
+    """DSA's plan; the classifier's curvature is matched too."""
+    from ..objectives.gradient import CurvatureMatching
+
+    return along_training(problem, options, partial(CurvatureMatching, rho=options.rho))
+
+
+LCMAT = Method(
+    name="lcmat",
+    summary="Gradient matching that also matches how the loss bends.",
+    family="gradient matching",
+    paper="Shin et al., Loss-Curvature Matching for Dataset Selection and Condensation, AISTATS 2023",
+    options=LCMatOptions,
+    plan=_lcmat,
+    presets={"quick": _along_training_quick, "paper": _along_training_paper},
 )

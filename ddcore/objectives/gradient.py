@@ -21,23 +21,28 @@ from ..seeds import torch_seeded
 from .networks import Networks, TrainedOnReal, TrainedOnSet
 from .pieces import rows_at_once
 from .real_rows import RealRows, Uniform
+from .starts import parts
 
 __all__ = [
     "DISTANCES",
     "ContrastiveMatching",
+    "CurvatureMatching",
     "Distance",
     "GradientMatching",
     "GroupwiseMatching",
+    "MultiLevelMatching",
     "Parameters",
+    "ProgressiveMatching",
     "Sides",
     "Theta",
     "cosine",
     "l1",
     "layer_cosine",
+    "layer_cosine_and_norm",
     "mse",
 ]
 
-Distance = Literal["layer-cosine", "cosine", "mse", "l1"]
+Distance = Literal["layer-cosine", "layer-cosine+norm", "cosine", "mse", "l1"]
 Gradient = Sequence[Tensor | None]  # per parameter; None where the batch bypasses it
 
 
@@ -62,6 +67,17 @@ def layer_cosine(have: Gradient, want: Gradient) -> Tensor:
     return torch.stack(terms).sum()
 
 
+def layer_cosine_and_norm(have: Gradient, want: Gradient) -> Tensor:
+    """EGM's distance (Jiang et al. 2022): DC's angles, and to each the length of the difference."""
+    terms = []
+    for a, b in _pairs(have, want):
+        if a.ndim > 1:
+            a, b = a.flatten(1), b.flatten(1)  # (out, in * k * k)
+            angle = 1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
+            terms.append((angle + (a - b).norm(dim=1)).sum())
+    return torch.stack(terms).sum()
+
+
 def cosine(have: Gradient, want: Gradient) -> Tensor:
     """1 - cos of the whole gradients, as one vector each."""
     a, b = _whole(have, want)
@@ -83,6 +99,7 @@ def l1(have: Gradient, want: Gradient) -> Tensor:
 
 DISTANCES: Mapping[Distance, Callable[[Gradient, Gradient], Tensor]] = {
     "layer-cosine": layer_cosine,
+    "layer-cosine+norm": layer_cosine_and_norm,
     "cosine": cosine,
     "mse": mse,
     "l1": l1,
@@ -136,12 +153,12 @@ class GradientMatching:
     parameters: Parameters = "all"
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
-        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
+        sides = Sides(self, problem, synthetic, run)
         for net in self.networks.networks(problem, synthetic, run):  # theta_t
             total = torch.zeros((), device=problem.device)
             with sides.statistics(net):
                 for g in synthetic.counts:
-                    d = D(*sides(net, g))
+                    d = self.compare(*sides(net, g))
                     if self.one_by_one:
                         torch.autograd.backward(d, inputs=synthetic.leaves())
                         d = d.detach()
@@ -158,6 +175,10 @@ class GradientMatching:
     ) -> list[Tensor | None]:
         """What of a batch is matched, a mean over its rows: d loss / d theta."""
         return grads(problem.loss(theta.net, batch) * share, theta.matched(self.parameters), create_graph=graph)
+
+    def compare(self, have: Gradient, want: Gradient) -> Tensor:  # ()
+        """The distance of what was read of both sides."""
+        return DISTANCES[self.distance](have, want)
 
     def of_set(
         self, problem: Problem[B], synthetic: Synthetic[B], theta: Theta, g: int, omega: int, run: Run
@@ -218,11 +239,11 @@ class ContrastiveMatching(GradientMatching):
     """
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
-        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
+        sides = Sides(self, problem, synthetic, run)
         for net in self.networks.networks(problem, synthetic, run):
             with sides.statistics(net):
                 have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
-            yield D(reduce(add, have), reduce(add, want))
+            yield self.compare(reduce(add, have), reduce(add, want))
 
 
 @dataclass(frozen=True)
@@ -240,8 +261,98 @@ class GroupwiseMatching(GradientMatching):
     parameters: Parameters = "body"
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
-        D, sides = DISTANCES[self.distance], Sides(self, problem, synthetic, run)  # noqa: N806
+        sides = Sides(self, problem, synthetic, run)
         for net in self.networks.networks(problem, synthetic, run):
             with sides.statistics(net):
                 for g in synthetic.counts:
-                    yield D(*sides(net, g))
+                    yield self.compare(*sides(net, g))
+
+
+@dataclass(frozen=True)
+class ProgressiveMatching(GroupwiseMatching):
+    r"""PDD (Chen et al., ICLR 2024, algorithm 1) with IDC, at one of its stages: part P_k of each group is learned so that it
+    and the earlier ones together match,
+
+        \nabla L(P_1 + ... + P_k, \theta_t)   with   \nabla L(T, \theta_t)
+
+    The earlier parts get no gradient, so they stay; their gradient in theta is added to that of the new one.
+    """
+
+    stage: int = 0  # k - 1
+    stages: int = 1
+
+    def of_set(
+        self, problem: Problem[B], synthetic: Synthetic[B], theta: Theta, g: int, omega: int, run: Run
+    ) -> Gradient:
+        *earlier, new = [part[g] for part in parts(synthetic, self.stages)[: self.stage + 1]]
+        old, total = [i for part in earlier for i in part], len(new) + sum(map(len, earlier))
+
+        def read(ids: Sequence[int], graph: bool) -> list[Tensor | None]:
+            batch = problem.augment(self.augment, synthetic.take(ids, run.rng), omega)
+            return self.read(problem, theta, batch, len(ids) / total, graph)
+
+        found = read(new, graph=True)
+        return add(found, read(old, graph=False)) if old else found
+
+
+@dataclass(frozen=True)
+class MultiLevelMatching(GradientMatching):
+    r"""EGM (Jiang et al., Delving into Effective Gradient Matching, 2022): within the classes and across them,
+
+        \sum_g D( \nabla L(S_g), \nabla L(T_g) )  +  \lambda  D( \sum_g \nabla L(S_g), \sum_g \nabla L(T_g) )
+
+    where D is about angles, and about lengths a little. All groups' graphs live at once.
+    """
+
+    distance: Distance = "layer-cosine+norm"
+    across: float = 1.0  # lambda
+
+    def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
+        sides = Sides(self, problem, synthetic, run)
+        for net in self.networks.networks(problem, synthetic, run):
+            with sides.statistics(net):
+                have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
+            within = [self.compare(a, b) for a, b in zip(have, want, strict=True)]
+            yield sum(within, self.across * self.compare(reduce(add, have), reduce(add, want)))
+
+
+@dataclass(frozen=True)
+class CurvatureMatching(GradientMatching):
+    r"""LCMat (Shin et al., AISTATS 2023): beside the gradients, how the loss bends around \theta,
+
+        D( \nabla L(S_g), \nabla L(T_g) )  +  \rho / 2  \| Var(S_g) - Var(T_g) \|_1
+
+    where Var is the variance over rows of the gradient of each of the classifier's parameters, which stands for the diagonal
+    of the Hessian. One row has none: with one row a class the term is a constant.
+    """
+
+    rho: float = 0.05
+
+    def read(
+        self, problem: Problem[B], theta: Theta, batch: B, share: float = 1.0, graph: bool = False
+    ) -> list[Tensor | None]:
+        """Of all parameters the gradient; then of each the mean square of its rows' gradients, None before the classifier."""
+        out = theta.net(batch)
+        rows = problem.task.losses(out, batch)  # (rows,)
+        each = torch.autograd.grad(  # (rows, ...) of each
+            rows,
+            theta.classifier,
+            torch.eye(len(rows)).to(rows),
+            retain_graph=True,
+            create_graph=graph,
+            is_grads_batched=True,
+        )
+        squares = {id(p): share * d.square().mean(0) for p, d in zip(theta.classifier, each, strict=True)}
+        found = grads(problem.task.loss(out, batch) * share, theta.all, create_graph=graph)
+        return [*found, *(squares.get(id(p)) for p in theta.all)]
+
+    def compare(self, have: Gradient, want: Gradient) -> Tensor:
+        """Both distances."""
+        n = len(have) // 2
+        bent = [(v - w).abs().sum() for v, w in zip(_variances(have), _variances(want), strict=True)]
+        return super().compare(have[:n], want[:n]) + self.rho / 2 * torch.stack(bent).sum()
+
+
+def _variances(read: Gradient) -> list[Tensor]:
+    n = len(read) // 2
+    return [s - d.square() for d, s in zip(read[:n], read[n:], strict=True) if d is not None and s is not None]

@@ -31,6 +31,7 @@ from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
 CORE = (
+    "acc-dd",
     "att",
     "bacon",
     "cafe",
@@ -41,8 +42,10 @@ CORE = (
     "dcc",
     "dd",
     "dm",
+    "dream",
     "dsa",
     "dsdm",
+    "egm",
     "frepo",
     "ftd",
     "herding",
@@ -52,6 +55,7 @@ CORE = (
     "k-center",
     "k-means",
     "kip",
+    "lcmat",
     "ld",
     "lqm",
     "ls",
@@ -60,6 +64,7 @@ CORE = (
     "mtt",
     "ncfm",
     "pad",
+    "pdd",
     "pp",
     "random",
     "rat-bptt",

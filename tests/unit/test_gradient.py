@@ -53,8 +53,17 @@ def cosine(have, want):
     return 1 - dot / (p.sqrt() * q.sqrt() + 1e-6)
 
 
+def layer_cosine_and_norm(have, want):
+    lengths = 0.0
+    for a, b in zip(have, want):
+        for row, other in zip(a, b) if a.ndim > 1 else ():
+            lengths = lengths + sum((u - v) ** 2 for u, v in zip(row.flatten(), other.flatten())).sqrt()
+    return layer_cosine(have, want) + lengths
+
+
 REFERENCE = {
     "layer-cosine": layer_cosine,
+    "layer-cosine+norm": layer_cosine_and_norm,
     "cosine": cosine,
     "mse": lambda have, want: sum((u - v) ** 2 for u, v in entries(have, want)),
     "l1": lambda have, want: sum((u - v).abs() for u, v in entries(have, want)),

@@ -10,9 +10,21 @@ import toys
 from torch import nn
 
 from ddcore.errors import NotSupported
-from ddcore.loop import optimise
-from ddcore.objectives.gradient import ContrastiveMatching, GradientMatching, GroupwiseMatching, Theta
+from ddcore.experts import Trajectory
+from ddcore.loop import Run, optimise
+from ddcore.objectives.gradient import (
+    ContrastiveMatching,
+    CurvatureMatching,
+    GradientMatching,
+    GroupwiseMatching,
+    MultiLevelMatching,
+    ProgressiveMatching,
+    Theta,
+)
 from ddcore.objectives.networks import TrainedOnReal, TrainedOnSet
+from ddcore.objectives.real_rows import Representative
+from ddcore.objectives.starts import AfterParts, EarlyStage, UntilOverfit
+from ddcore.parametrizations.part import Part
 from ddcore.problem import Output
 from ddcore.rows import Rows, RowSynthetic
 
@@ -228,3 +240,285 @@ def test_a_network_that_is_all_classifier_has_no_body_to_match():
     p, s = toys.case("image", models={"linear": Linear})
     with pytest.raises(NotSupported, match="Linear has no weights before its classifier"):
         optimise(p, s, GroupwiseMatching(n_real=4), steps=1, optimiser=SGD)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DREAM
+
+
+def distances(features, centres):
+    return [[sum((a - b) ** 2 for a, b in zip(f, c)) for c in centres] for f in features]
+
+
+def test_dream_reads_rows_that_represent_their_class():
+    """The clusters around them are tighter than those around random rows, in the network's own features."""
+    drawn = toys.recorded(Small)
+    net = drawn.problem.new_model(random.Random(0))
+    ids = list(drawn.data.ids(1))
+    rows = Representative().picker(drawn.problem, 5)(net, 1, random.Random(0))
+    assert len(set(rows)) == 5
+    assert set(rows) <= set(ids)
+    features = net(drawn.data.take(ids)).features.tolist()
+    at = dict(zip(ids, features))
+    owner = [min(range(5), key=row.__getitem__) for row in distances(features, [at[i] for i in rows])]
+    means = [
+        [sum(column) / len(column) for column in zip(*[f for f, o in zip(features, owner) if o == j])] for j in range(5)
+    ]
+    spread = sum(min(row) for row in distances(features, means))
+    for seed in range(5):
+        others = [at[i] for i in random.Random(seed).sample(ids, 5)]
+        assert spread < sum(min(row) for row in distances(features, others))
+
+
+def test_dream_looks_again_for_each_network_and_every_so_often():
+    drawn = toys.recorded(Small)
+    pick, rng = Representative(every=3).picker(drawn.problem, 4), random.Random(0)
+    first, second = (drawn.problem.new_model(random.Random(seed)) for seed in (0, 1))
+    looked = []
+    for net in (first, first, first, first, second, second):
+        before = len(drawn.data.taken)
+        rows = pick(net, 0, rng)
+        looked.append(len(drawn.data.taken) > before)
+        assert len(set(rows)) == 4
+    assert looked == [True, False, False, True, True, False]
+
+
+def test_dream_compares_what_idc_does():
+    drawn, s = toys.recorded(Small), start()
+    x = s.x.detach().clone().requires_grad_()
+    (loss,), g = update(GroupwiseMatching(n_real=6, rows=Representative()), drawn, s)
+    drawn.data.taken = [ids for ids in drawn.data.taken if len(ids) == 6]
+    _, ((have, want),) = sides(drawn, x)
+    expected = mse(have[:1], want[:1])
+    (dx,) = torch.autograd.grad(expected, x)
+    assert loss == pytest.approx(expected.item(), rel=1e-9)
+    assert torch.allclose(g, dx, rtol=1e-8, atol=1e-12)
+
+
+def test_dream_with_whole_classes_is_idc():
+    """Where every row represents itself nothing is left to choose."""
+    networks = TrainedOnReal(outer=9, steps=0)
+    ends = []
+    for more in ({}, {"rows": Representative(every=2)}):
+        drawn, s = toys.recorded(Small, n=90), start()
+        size = len(drawn.data.ids(0))
+        ends.append(update(GroupwiseMatching(n_real=size, networks=networks, **more), drawn, s, steps=9))
+    (losses, g), (other_losses, other_g) = ends
+    assert losses == pytest.approx(other_losses, rel=1e-10)
+    assert torch.allclose(g, other_g, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Acc-DD
+
+REAL = {"outer": 2, "steps": 1, "size": 8, "augment": "train"}
+
+
+def expert(drawn, seed=0):
+    net = drawn.problem.new_model(random.Random(seed))
+    end = {name: p.detach().clone() + 1 for name, p in net.named_parameters()}
+    return Trajectory("net", seed, 1, [{name: p.detach().clone() for name, p in net.named_parameters()}, end])
+
+
+def test_acc_dd_starts_at_an_expert_moved_along_filters():
+    drawn = toys.recorded(Small)
+    experts = [expert(drawn, seed) for seed in range(2)]
+    policy, run, gaps = EarlyStage(**REAL, experts=experts, least=0.02, most=0.05), Run(0), set()
+    for _ in range(12):
+        net = policy.start(drawn.problem, start(), run)
+        found = dict(net.named_parameters())
+        (theta,) = [e.snapshots[-1] for e in experts if torch.equal(e.snapshots[-1]["conv.bias"], found["conv.bias"])]
+        gaps.add(round((found["conv.weight"] - theta["conv.weight"]).norm().item(), 9))
+        for name, p in found.items():
+            if p.ndim == 1:
+                assert torch.equal(p, theta[name])
+                continue
+            for row, before in zip(p, theta[name]):
+                moved = ((row - before).norm() / before.norm()).item()
+                assert 0 < moved < 2 * 0.05  # two directions
+    assert len(gaps) == 12
+
+
+def test_acc_dd_without_experts_and_perturbation_is_idc():
+    same(
+        GroupwiseMatching(4, augment="match", networks=EarlyStage(**REAL, most=0.0)),
+        GroupwiseMatching(4, augment="match", networks=TrainedOnReal(**REAL)),
+        steps=14,
+    )
+
+
+def test_acc_dd_with_experts_resumes():
+    experts = [expert(toys.recorded(Small), seed) for seed in range(2)]
+    objective = GroupwiseMatching(4, networks=EarlyStage(**REAL, experts=experts))
+    resumes(objective, start, lambda: toys.recorded(Small), steps=14)
+
+
+def test_acc_dd_leaves_its_experts_as_they_are():
+    drawn = toys.recorded(Small)
+    one = expert(drawn)
+    before = {name: p.clone() for name, p in one.snapshots[-1].items()}
+    optimise(
+        drawn.problem, start(), GroupwiseMatching(4, networks=EarlyStage(**REAL, experts=[one])), steps=9, optimiser=SGD
+    )
+    assert all(torch.equal(before[name], p) for name, p in one.snapshots[-1].items())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PDD
+
+
+def test_a_part_is_some_rows_of_a_set():
+    s = start(rows=3)
+    part = Part(s, {2: [6, 8], 0: [1]})
+    assert part.counts == {2: 2, 0: 1}
+    assert torch.equal(part.batch(2).x, s.x[[6, 8]])
+    assert torch.equal(part.batch().x, s.x[[6, 8, 1]])
+    part.batch(0).x.sum().backward()
+    assert s.x.grad.flatten(1).any(1).tolist() == [False, True] + [False] * 7
+
+
+def test_pdd_matches_all_parts_so_far_and_moves_the_last():
+    """The gradient of the mean over both parts, where only the new rows are variables."""
+    drawn, s = toys.recorded(Small), start(rows=3)
+    before = s.x.detach().clone()
+    objective = ProgressiveMatching(n_real=6, augment="match", stage=1, stages=2)
+    (loss,), g = update(objective, drawn, s)
+    rolled = [lambda x, seed=seed: toys.roll(Rows(x), seed).x for _, seed in drawn.seeds]
+    net, new = copy.deepcopy(drawn.networks[0]), before[1:3].clone().requires_grad_()
+    want = gradient(net, rolled[0](drawn.data.x[drawn.data.taken[0]]), 0)
+    have = gradient(net, rolled[0](torch.cat([before[:1], new])), 0)  # three rows a class: one, then two
+    expected = mse(have[:1], [w.detach() for w in want[:1]])
+    (dx,) = torch.autograd.grad(expected, new)
+    assert loss == pytest.approx(expected.item(), rel=1e-9)
+    assert torch.allclose(g[1:3], dx, rtol=1e-8, atol=1e-12)
+    assert dx.any()
+    assert not g[:1].any()
+    assert not g[3:].any()
+
+
+def test_pdd_leaves_earlier_parts_as_they_are():
+    drawn, s = toys.recorded(Small), start(rows=4)
+    before = s.x.detach().clone()
+    networks = AfterParts(**REAL, stage=1, stages=2, epochs=2)
+    objective = ProgressiveMatching(n_real=4, networks=networks, stage=1, stages=2)
+    optimise(drawn.problem, s, objective, steps=8, optimiser=SGD)
+    old = [i for i in range(12) if i % 4 < 2]
+    assert torch.equal(s.x[old], before[old])
+    assert not torch.isclose(s.x, before).flatten(1).all(1)[[i for i in range(12) if i % 4 >= 2]].any()
+
+
+def test_pdd_trains_its_networks_on_part_after_part():
+    drawn, s = toys.recorded(Small), start(rows=3)
+    AfterParts(size=4, stage=2, stages=3, epochs=2, augment=None).start(drawn.problem, s, Run(0))
+    assert [rows for _, rows, _ in drawn.reads] == [3, 3, 4, 2, 4, 2]  # one row a class, then two, in batches of four
+
+
+def test_pdd_with_one_part_is_idc():
+    same(
+        ProgressiveMatching(4, augment="match", networks=AfterParts(**REAL), stage=0, stages=1),
+        GroupwiseMatching(4, augment="match", networks=TrainedOnReal(**REAL)),
+        steps=14,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# EGM
+
+
+@pytest.mark.parametrize("distance", ["layer-cosine+norm", "layer-cosine"])
+def test_egm_matches_within_classes_and_across(distance):
+    def D(have, want):
+        lengths = sum(
+            (u - v).norm() for a, b in zip(have, want) if a.ndim > 1 for u, v in zip(a.flatten(1), b.flatten(1))
+        )
+        return layer_cosine(have, want) + (lengths if "norm" in distance else 0.0)
+
+    def formula(net, pairs):
+        across = D(total(have for have, _ in pairs), total(want for _, want in pairs))
+        return sum(D(*pair) for pair in pairs) + 0.3 * across
+
+    equals(MultiLevelMatching(n_real=6, distance=distance, augment="match", across=0.3), formula)
+
+
+def test_egm_within_classes_alone_is_dc_with_its_distance():
+    """By angles alone, with networks that are never given up, it is DC."""
+    for distance in ("layer-cosine+norm", "layer-cosine"):
+        ends = []
+        for objective in (
+            MultiLevelMatching(6, distance, networks=UntilOverfit(outer=2, epochs=2, lr=0.3), across=0.0),
+            GradientMatching(6, distance, networks=TrainedOnSet(outer=2, epochs=2, lr=0.3)),
+        ):
+            ends.append(update(objective, toys.recorded(Small), start(), steps=4))
+        (losses, g), (other_losses, other_g) = ends
+        assert losses == pytest.approx(other_losses, rel=1e-10)
+        assert torch.allclose(g, other_g, rtol=1e-9, atol=1e-12)
+
+
+def test_egm_gives_a_network_up_when_it_knows_the_set_by_heart():
+    def networks(gap):
+        drawn = toys.recorded(Small)
+        policy = UntilOverfit(outer=6, epochs=40, lr=0.5, gap=gap)
+        optimise(drawn.problem, start(), MultiLevelMatching(4, networks=policy), steps=6, optimiser=SGD)
+        return len(drawn.networks)
+
+    assert networks(None) == networks(1e9) == 1
+    assert networks(1.5) > 1
+
+
+def test_egm_resumes():
+    objective = MultiLevelMatching(4, networks=UntilOverfit(outer=3, epochs=4, lr=0.5, gap=1.2), augment="match")
+    resumes(objective, start, lambda: toys.recorded(Small), steps=8)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# LCMat
+
+
+@pytest.mark.parametrize("n_real", [6, 40])
+def test_lcmat_matches_the_variance_of_row_gradients_in_the_classifier(n_real, monkeypatch):
+    from ddcore.objectives import gradient as module
+
+    monkeypatch.setattr(module, "rows_at_once", lambda *_: 16)  # real rows in pieces, where there are more
+    drawn, s, rho = toys.recorded(Small), start(rows=3), 0.7
+    x = s.x.detach().clone().requires_grad_()
+    (loss,), g = update(CurvatureMatching(n_real=n_real, rho=rho), drawn, s)
+    net = copy.deepcopy(drawn.networks[0])
+
+    def variances(rows, label):
+        each = [gradient(net, row[None], label)[2:] for row in rows]
+        for parts in zip(*each):
+            mean = sum(parts) / len(parts)
+            yield sum((part - mean) ** 2 for part in parts) / len(parts)
+
+    expected = 0.0
+    for c in range(3):
+        real = drawn.data.x[[i for ids in drawn.data.taken for i in ids if i % 3 == c]]
+        fake = x[3 * c : 3 * c + 3]
+        assert len(real) == n_real
+        want = [w.detach() for w in gradient(net, real, c)]
+        expected = expected + layer_cosine(gradient(net, fake, c), want)
+        for v, w in zip(variances(fake, c), variances(real, c)):
+            expected = expected + rho / 2 * (v - w.detach()).abs().sum()
+    (dx,) = torch.autograd.grad(expected, x)
+    assert loss == pytest.approx(expected.item(), rel=1e-9)
+    assert torch.allclose(g, dx, rtol=1e-7, atol=1e-10)
+
+
+def test_lcmat_without_curvature_is_dc():
+    networks = TrainedOnSet(outer=2, epochs=2, lr=0.3)
+    ends = []
+    for objective in (
+        CurvatureMatching(6, augment="match", networks=networks, rho=0.0),
+        GradientMatching(6, augment="match", networks=networks),
+    ):
+        ends.append(update(objective, toys.recorded(Small), start(), steps=4))
+    (losses, g), (other_losses, other_g) = ends
+    assert losses == pytest.approx(other_losses, rel=1e-10)
+    assert torch.allclose(g, other_g, rtol=1e-9, atol=1e-12)
+
+
+def test_lcmat_has_a_constant_curvature_with_one_row_a_class():
+    ends = [update(CurvatureMatching(6, rho=rho), toys.recorded(Small), start(rows=1)) for rho in (0.0, 1.0)]
+    (plain, g), (bent, other) = ends
+    assert bent[0] > plain[0]
+    assert torch.allclose(g, other, rtol=1e-9, atol=1e-12)
