@@ -207,7 +207,7 @@ def _rat_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str,
 
 def _rtp_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Shorter trainings, from real rows."""
-    short = {"steps": 150, "unroll": 10} if max(counts.values()) == 1 else {"steps": 40, "unroll": 6}
+    short = {"steps": 130, "unroll": 10} if max(counts.values()) == 1 else {"steps": 40, "unroll": 6}
     return {**short, "n_real": 256, "start": "real", "lr": 10.0}
 
 
@@ -275,8 +275,8 @@ def _ld(problem: Problem[Any], counts: Mapping[int, int], options: LDOptions) ->
 
 
 def _ld_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """A thousand updates with larger steps."""
-    return {"steps": 1000, "n_real": 256, "lr": 0.05}
+    """Fewer updates with larger steps."""
+    return {"steps": 500, "n_real": 128, "lr": 0.05}
 
 
 LD = Method(
