@@ -1,5 +1,5 @@
 """Where costly results are kept: `DDCORE_CACHE`, or the user's cache folder. A result is KIND/KEY.json, which says what it is
-of, and what else lies there under that key."""
+of (KEY.partial.json while it is under way), and what else lies there under that key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 import os
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import OptionError, UnknownName
 
@@ -51,13 +53,11 @@ def cached() -> list[Cached]:
 
 def _read(kind: str, key: str, files: Sequence[Path]) -> Cached:
     stats = [file.stat() for file in files]
-    said = {}
-    for file in files:
-        if file.name == f"{key}.json":
-            try:
-                said = json.loads(file.read_text())
-            except ValueError:
-                said = {}
+    said: Any = {}
+    for name in (f"{key}.json", f"{key}.partial.json"):
+        with suppress(OSError, ValueError):
+            said = json.loads((files[0].parent / name).read_text())
+            break
     said = said if isinstance(said, dict) else {}
     return Cached(
         kind=kind,

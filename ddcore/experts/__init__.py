@@ -1,7 +1,8 @@
 """Experts and teachers: the paths of networks in training on real data, kept in a store and trained where they are absent."""
 
+from .cost import Cost, estimate_experts
 from .record import Snapshot, Trajectory
-from .store import Backend, Cost, estimate_experts, train_experts
+from .store import Backend, train_experts
 from .training import Curriculum, Training
 
 __all__ = ["Backend", "Cost", "Curriculum", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path as File
@@ -25,11 +26,12 @@ from ..storage import replacing, write_text
 from .record import Snapshot, Trajectory
 from .training import Path, Training
 
-__all__ = ["Backend", "Cost", "estimate_experts", "train_experts"]
+__all__ = ["Backend", "Slot", "parameter_types", "slots_of", "train_experts"]
 
 Backend = Literal["loky", "ray"]
 Progress = Callable[[str, int, int], None]
 FORMAT = 1
+PARTIAL = "partial.json"  # what a path under way is
 SAVE_SECONDS = 20.0
 """A path under way is saved that often."""
 
@@ -53,7 +55,7 @@ def train_experts(
     asked for. Raises Diverged, NotSupported for a network that trains itself and for Ray where it is not installed, and
     ArtifactError when a snapshot that is read has been altered on disk.
     """
-    slots = _slots(problem, number, training, model, seed)
+    slots = slots_of(problem, number, training, model, seed)
     missing = [slot for slot in slots if not slot.whole()]
     done, total = 0, training.epochs * len(missing)
 
@@ -74,73 +76,12 @@ def train_experts(
     return [slot.read() for slot in slots]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What the experts that are not there yet will cost, in one process."""
-
-    missing: int
-    seconds: float
-    bytes: int
-
-
-def estimate_experts(
-    problem: Problem[Any], number: int, training: Training = Training(), *, model: str | None = None, seed: int = 0
-) -> tuple[Cost, list[Trajectory]]:
-    """What `train_experts` would cost, from a few training steps; and the experts, or stand-ins for them: as many snapshots, on
-    the line from the start through those steps. Nothing is stored."""
-    slots = _slots(problem, number, training, model, seed)
-    missing = [slot for slot in slots if not slot.whole()]
-    if not missing:
-        return Cost(0, 0.0, 0), [slot.read() for slot in slots]
-    slot = missing[0]
-    path = Path(problem, training, slot.seed, slot.model)
-    start, buffers = path.snapshot(), dict(path.net.named_buffers())
-    path.advance(1)  # the first step is slow
-    steps, began = 0, time.perf_counter()
-    while steps < 3 or (steps < 50 and time.perf_counter() - began < 1.0):
-        path.advance(n := min(5, path.steps_an_epoch))
-        steps += n
-    each = (time.perf_counter() - began) / steps
-    kept = training.snapshots - training.first // training.stride
-    pace = min(1.0, path.steps_an_epoch * training.stride / (steps + 1))  # of at most an epoch's steps a snapshot
-    line = _Line(start, path.snapshot(), pace, training.snapshots, _dtypes(path))
-    cost = Cost(
-        missing=len(missing),
-        seconds=len(missing) * training.epochs * path.steps_an_epoch * each,
-        bytes=len(missing) * (kept * _bytes(start) + _bytes(buffers)),
-    )
-    return cost, [Trajectory(slot.model, slot.seed, training.stride, line, buffers)] * number
-
-
-@dataclass(frozen=True)
-class _Line(Sequence[Snapshot]):
-    """Points on the line through two snapshots."""
-
-    start: Snapshot
-    end: Snapshot
-    pace: float  # of the way from start to end, for each snapshot
-    number: int
-    dtypes: Mapping[str, torch.dtype]
-
-    def __len__(self) -> int:
-        return self.number
-
-    def __getitem__(self, k: Any) -> Any:
-        if isinstance(k, slice):
-            return [self[i] for i in range(*k.indices(self.number))]
-        k = range(self.number)[k]
-        return {
-            name: x.to(self.dtypes[name]).lerp(self.end[name].to(self.dtypes[name]), k * self.pace)
-            for name, x in self.start.items()
-        }
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # one expert on disk
 
 
 @dataclass(frozen=True)
-class _Slot:
+class Slot:
     """Where one expert is, or will be: KEY.safetensors, and KEY.json that says what it is."""
 
     folder: File
@@ -151,6 +92,7 @@ class _Slot:
     training: Training
 
     def file(self, ending: str) -> File:
+        """KEY.ending."""
         return self.folder / f"{self.key}.{ending}"
 
     def manifest(self) -> dict[str, Any] | None:
@@ -158,42 +100,44 @@ class _Slot:
         try:
             said: dict[str, Any] = json.loads(self.file("json").read_text())
             with safe_open(self.file("safetensors"), "pt") as data:  # refuses a file that was cut short
-                whole = said["finished"] and len(said["sha256"]) <= len(data.keys())
+                whole = 0 < len(said["sha256"]) <= len(data.keys()) + 1  # a network without buffers has none there
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
         return said if whole else None
 
     def whole(self) -> bool:
+        """Whether the expert is there; each snapshot is checked when it is read."""
         return self.manifest() is not None
 
     def read(self) -> Trajectory:
+        """The expert. Raises ArtifactError where it is not there."""
         said = self.manifest()
         if said is None:
             raise ArtifactError(
                 f"the expert {self.file('safetensors')} was trained and is not there: let DDCORE_CACHE name a folder that "
                 "all machines share"
             )
-        self.file("json").touch()  # when it was last used, for `ddcore cache prune`
+        with suppress(OSError):  # a cache that can only be read
+            self.file("json").touch()  # when it was last used, for `ddcore cache prune`
         snapshots = _Stored(self.file("safetensors"), self.training, said["dtypes"], said["sha256"])
         return Trajectory(self.model, self.seed, self.training.stride, snapshots, snapshots.part("buffers"))
 
-    def describe(self, what: str, **more: Any) -> None:
-        """Writes what the expert is, for readers of any kind."""
-        training = asdict(self.training)
+    def describe(self, ending: str, what: str, **more: Any) -> None:
+        """Writes what the expert is into KEY.ending, for readers of any kind."""
         said = {
             "problem": self.problem.name,
             "model": self.model,
             "what": what,
             "seed": self.seed,
-            "training": training,
+            "training": asdict(self.training),
             "format": FORMAT,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **more,
         }
-        write_text(self.file("json"), json.dumps(said, indent=1) + "\n")
+        write_text(self.file(ending), json.dumps(said, indent=1) + "\n")
 
 
-def _slots(problem: Problem[Any], number: int, training: Training, model: str | None, seed: int) -> list[_Slot]:
+def slots_of(problem: Problem[Any], number: int, training: Training, model: str | None, seed: int) -> list[Slot]:
     """Where `number` experts belong. Their addresses hold all that they depend on: the problem, the task, the network as it
     is before training, the training and the seed."""
     if number < 1:
@@ -207,12 +151,12 @@ def _slots(problem: Problem[Any], number: int, training: Training, model: str | 
         path = Path(problem, training, its, model)
         key = json.dumps([*ground, its, repr(path.net), _digest(path.net.state_dict())], sort_keys=True)
         slots.append(
-            _Slot(cache_folder("experts").absolute(), sha256(key.encode()).hexdigest(), problem, model, its, training)
+            Slot(cache_folder("experts").absolute(), sha256(key.encode()).hexdigest(), problem, model, its, training)
         )
     return slots
 
 
-def _train(slot: _Slot, count: Callable[[int], None] = lambda epochs: None) -> None:
+def _train(slot: Slot, count: Callable[[int], None] = lambda epochs: None) -> None:
     """Trains the expert and stores it, from where an earlier training was interrupted."""
     if slot.whole():  # another process was faster
         count(slot.training.epochs)
@@ -231,7 +175,10 @@ def _train(slot: _Slot, count: Callable[[int], None] = lambda epochs: None) -> N
         if path.epoch == training.epochs:
             break
         if time.monotonic() - saved >= SAVE_SECONDS:
-            slot.describe(f"unfinished: epoch {path.epoch} of {training.epochs}", finished=False)
+            if slot.whole():  # another process was faster
+                count(training.epochs - path.epoch)
+                return
+            slot.describe(PARTIAL, f"unfinished: epoch {path.epoch} of {training.epochs}")
             checkpoint.save(slot.file("partial"), {"snapshots": snapshots, "path": path.state()})
             saved = time.monotonic()
         path.advance()
@@ -239,7 +186,7 @@ def _train(slot: _Slot, count: Callable[[int], None] = lambda epochs: None) -> N
     _write(slot, path, snapshots)
 
 
-def _read_partial(slot: _Slot) -> dict[str, Any] | None:
+def _read_partial(slot: Slot) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = checkpoint.load(slot.file("partial"))
     except ArtifactError:  # there is none, or it is damaged: from the start
@@ -247,22 +194,26 @@ def _read_partial(slot: _Slot) -> dict[str, Any] | None:
     return found
 
 
-def _write(slot: _Slot, path: Path, snapshots: Mapping[int, Mapping[str, Tensor]]) -> None:
+def _write(slot: Slot, path: Path, snapshots: Mapping[int, Mapping[str, Tensor]]) -> None:
     parts = {_name(k): snapshot for k, snapshot in snapshots.items()}
     parts["buffers"] = {name: b.detach().cpu().clone() for name, b in path.net.named_buffers()}
     tensors = {f"{part}.{name}": x.contiguous() for part, values in parts.items() for name, x in values.items()}
     with replacing(slot.file("safetensors")) as temporary:
-        save_file(tensors, temporary)
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise ArtifactError(f"cannot write {slot.file('safetensors')}: {error}. Is the disk full?") from error
     flat = ", flat" if slot.training.rho else ""
     slot.describe(
+        "json",
         f"{slot.training.epochs} epochs{flat}",
-        finished=True,
         val=path.score(),
-        dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in _dtypes(path).items()},
+        dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in parameter_types(path).items()},
         bytes=slot.file("safetensors").stat().st_size,
         sha256={part: _digest(values) for part, values in parts.items()},
     )
-    slot.file("partial").unlink(missing_ok=True)
+    for ending in ("partial", PARTIAL):
+        slot.file(ending).unlink(missing_ok=True)
 
 
 class _Stored(Sequence[Snapshot]):
@@ -326,12 +277,9 @@ def _name(k: int) -> str:
     return f"{k:05d}"
 
 
-def _dtypes(path: Path) -> dict[str, torch.dtype]:
+def parameter_types(path: Path) -> dict[str, torch.dtype]:
+    """The types of a network's trainable parameters, in their order."""
     return {name: p.dtype for name, p in path.net.named_parameters() if p.requires_grad}
-
-
-def _bytes(tensors: Mapping[str, Tensor]) -> int:
-    return sum(x.numel() * x.element_size() for x in tensors.values())
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
@@ -346,7 +294,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 # many experts
 
 
-def _in_parallel(slots: Sequence[_Slot], jobs: int, backend: Backend) -> Iterator[None]:
+def _in_parallel(slots: Sequence[Slot], jobs: int, backend: Backend) -> Iterator[None]:
     """Yields when one more is trained; with Ray, when all are."""
     tasks = [delayed(_train)(slot) for slot in slots]
     if backend == "loky":

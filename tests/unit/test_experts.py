@@ -14,7 +14,7 @@ import torch
 import toys
 from safetensors.torch import load_file, save_file
 
-from ddcore.cache import cache_folder
+from ddcore.cache import cache_folder, cached
 from ddcore.errors import ArtifactError, Diverged, NotSupported, OptionError
 from ddcore.experts import Trajectory, estimate_experts, store, train_experts
 from ddcore.experts.flat import flat_gradients
@@ -360,11 +360,28 @@ def test_an_interrupted_training_goes_on_bit_for_bit(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train_experts(toys.image(), 2, training, progress=stop)
     assert len(files()) == len(files("partial")) == 1
+    assert sorted(c.what for c in cached()) == ["5 epochs", "unfinished: epoch 2 of 5"]
+    assert {c.problem for c in cached()} == {"image/toy"}
     epochs = trained(monkeypatch)
     again = train_experts(toys.image(), 2, training)
     assert len(epochs) == 3, "the second, from its last saved epoch"
     assert not files("partial")
     assert all(same(a, b) for x, y in zip(whole, again) for a, b in zip(x, y.snapshots))
+
+
+def test_what_another_process_finished_meanwhile_is_taken(monkeypatch):
+    monkeypatch.setattr(store, "SAVE_SECONDS", 0.0)
+    problem, told, other = toys.image(), [], []
+
+    def meanwhile(what, done, total):
+        told.append(done)
+        if done == 1 and not other:
+            other.extend(train_experts(problem, 1, Training(epochs=9, size=64)))
+
+    (expert,) = train_experts(problem, 1, Training(epochs=9, size=64), progress=meanwhile)
+    assert told == [0, 1, 9]
+    assert same(expert.teacher, other[0].teacher)
+    assert not files("partial")
 
 
 def test_a_damaged_save_starts_the_path_anew(monkeypatch):
