@@ -63,9 +63,10 @@ class Synthetic(nn.Module, Generic[B]):
     # ------------------------------------------------------------------------------------------------ training on it
 
     def step_size(self, t: int = 0, name: str = "") -> Tensor:  # () > 0
-        """The learning rate of training step t (of tower `name`): positive by construction."""
+        """The learning rate of training step t (of tower `name`): positive by construction. Where each step has its own, they
+        start over after the last."""
         size = self.log_step_size
-        return (size[t] if size.ndim else size).exp()
+        return (size[t % len(size)] if size.ndim else size).exp()
 
     @torch.no_grad()
     def start_step_size(self, value: float) -> Self:

@@ -168,6 +168,7 @@ def test_a_set_prescribes_blocks_in_a_fixed_order():
     ]
     assert [s.epoch(t, 256) for t in range(4)] == [0, 0, 1, 1]
     assert s.log_step_size.shape == (3,)
+    assert [s.step_size(t).item() for t in (3, 4)] == [s.step_size(t).item() for t in (0, 1)]
     assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
     uneven = Selected(toys.image().data, {0: [0], 1: [1, 4, 7]}).prescribe(4, 2)
     assert [uneven.order(t, 0, None) for t in range(2)] == [[0, 1, 3], [2]]
