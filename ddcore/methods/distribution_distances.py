@@ -180,7 +180,9 @@ class NCFMOptions(ExpertOptions):
     lr: float = Field(0.004, gt=0, description="learning rate of the set (AdamW)")
     n_real: int = Field(1024, ge=1, description="real rows of each group in an update")
     frequencies: int = Field(4096, ge=2, description="frequencies in an update")
-    sampler: Literal["learned", "normal"] = Field("learned", description="where frequencies come from")
+    sampler: Literal["normal", "learned"] = Field(
+        "normal", description="where frequencies come from: noise, an adversary"
+    )
     lr_sampler: float = Field(0.001, gt=0, description="learning rate of the frequency network (SGD, momentum 0.5)")
     calibration: float = Field(1.0, ge=0, description="weight of the loss under a trained expert")
     experts: int = Field(20, ge=1, description="networks that are trained on the real rows")
@@ -216,13 +218,13 @@ def _ncfm(problem: Problem[Any], counts: Mapping[int, int], options: NCFMOptions
 
 def _ncfm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Few and short experts, updates, real rows and frequencies; larger steps."""
-    few = {"steps": 300, "n_real": 64, "frequencies": 256, "experts": 3, "epochs": 10}
-    return {**few, "lr": 0.02, "augment": augmented(problem)}
+    few = {"steps": 150, "n_real": 64, "frequencies": 128, "experts": 3, "epochs": 10}
+    return {**few, "lr": 0.05, "augment": augmented(problem)}
 
 
 NCFM = Method(
     name="ncfm",
-    summary="Characteristic functions of features, at frequencies that an adversary learns.",
+    summary="Characteristic functions of features, at random frequencies or those that an adversary learns.",
     family=FAMILY,
     paper="Wang, Yang, Liu, Sun, Hu, He and Zhang, Dataset Distillation with Neural Characteristic Function, CVPR 2025",
     options=NCFMOptions,
