@@ -123,7 +123,7 @@ def _teacher(problem: Problem[Any], experts: Sequence[Trajectory]) -> nn.Module:
 
 @dataclass(frozen=True)
 class BarycentreMatching:
-    r"""WMDD (Liu et al. 2023): with a teacher \phi, the barycentres B_g of the classes' real features, and channel statistics
+    r"""WMDD (Liu et al. 2025): with a teacher \phi, the barycentres B_g of the classes' real features, and channel statistics
     of its layers l over real and synthetic rows of a class,
 
         \| \phi(A_\omega(S)) - B \|  +  loss * L(A_\omega(S), \phi)
