@@ -108,7 +108,8 @@ def unroll(
     """theta after training steps first .. first + steps - 1 of the set from `start`, differentiable in the set and in `start`.
 
     Only parameters that some step touched are returned. `memory`: "graph" keeps every step's graph; "checkpoint" recomputes
-    one step at a time; "replay" keeps theta and the rule's slots of each step and no graph (exact, first order). The first
+    one step at a time; "replay" keeps theta and the rule's slots of each step, of long trainings of 32 to 64 of them, and no
+    graph (exact, first order). The first
     `burn_in` of the steps are not differentiated and nothing of them is kept; the rule's slots go on from there, so that the
     rest is a truncated window of one training. Under `torch.no_grad()` all are like that.
 
@@ -162,27 +163,36 @@ def unroll(
 
 class _Replay(torch.autograd.Function):
     """Reverse mode through a loop, one step's graph at a time. The set's leaves are inputs, so that a plain loss on the
-    result has dL/dS; batches stay opaque."""
+    result has dL/dS; batches stay opaque. Of a long loop every n-th state is kept, and those between are computed again."""
+
+    kept = 32  # states, and fewer than twice as many; of a shorter loop all
 
     @staticmethod
     def forward(ctx: Any, step: Any, times: range, n: int, *inputs: Tensor) -> tuple[Tensor, ...]:
-        ctx.step, ctx.times, ctx.leaves, states = step, times, inputs[n:], [tuple(x.detach() for x in inputs[:n])]
-        for t in times:
-            states.append(tuple(x.detach() for x in step(t, states[-1])))
-        ctx.states = states[:-1]
-        return tuple(x.clone() for x in states[-1])
+        every = max(len(times) // _Replay.kept, 1)
+        ctx.step, ctx.leaves, ctx.stretches = step, inputs[n:], []  # (times, the state before them)
+        state = tuple(x.detach() for x in inputs[:n])
+        for i, t in enumerate(times):
+            if i % every == 0:
+                ctx.stretches.append((times[i : i + every], state))
+            state = tuple(x.detach() for x in step(t, state))
+        return tuple(x.clone() for x in state)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *lam: Tensor) -> tuple[Tensor | None, ...]:  # lam: dL/d(state after the last step)
         total: list[Tensor | None] = [None] * len(ctx.leaves)
-        for t, state in zip(reversed(ctx.times), reversed(ctx.states), strict=True):
-            with torch.enable_grad():
-                state = [x.detach().requires_grad_() for x in state]
-                new = ctx.step(t, state)
-            wanted = [*state, *ctx.leaves]
-            d = torch.autograd.grad(new, wanted, grad_outputs=lam, allow_unused=True)
-            lam = tuple(torch.zeros_like(x) if g is None else g for x, g in zip(state, d, strict=False))
-            fresh = d[len(state) :]
-            total = [a if g is None else g if a is None else a + g for a, g in zip(total, fresh, strict=True)]
+        for times, before in reversed(ctx.stretches):
+            states = [before]
+            for t in times[:-1]:
+                states.append(tuple(x.detach() for x in ctx.step(t, states[-1])))
+            for t, state in zip(reversed(times), reversed(states), strict=True):
+                with torch.enable_grad():
+                    state = [x.detach().requires_grad_() for x in state]
+                    new = ctx.step(t, state)
+                wanted = [*state, *ctx.leaves]
+                d = torch.autograd.grad(new, wanted, grad_outputs=lam, allow_unused=True)
+                lam = tuple(torch.zeros_like(x) if g is None else g for x, g in zip(state, d, strict=False))
+                fresh = d[len(state) :]
+                total = [a if g is None else g if a is None else a + g for a, g in zip(total, fresh, strict=True)]
         return (None, None, None, *lam, *total)

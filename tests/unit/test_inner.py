@@ -11,7 +11,7 @@ import toys
 from torch import nn
 
 from ddcore import labels
-from ddcore.inner import fit, grads, optimiser, trainable, unroll
+from ddcore.inner import _Replay, fit, grads, optimiser, trainable, unroll
 from ddcore.rows import RowSynthetic
 
 RULES = {
@@ -240,3 +240,21 @@ def test_replay_serves_labels_that_are_learned():
         found.append(torch.autograd.grad(p.loss(net, real, {**theta, **end}), [t.labels.stored])[0])
     assert found[0].any()
     assert torch.allclose(*found, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_replay_that_keeps_few_states_is_the_same(rule, kept, monkeypatch):
+    p, s = toys.case("image", models={"convnet": toys.dropping})
+    net, real = p.new_model(random.Random(0)), p.data.sample(16, rng=random.Random(1))
+    theta, found, steps = {k: q.detach() for k, q in net.named_parameters()}, [], []
+    inner = s.train_batch
+    s.train_batch = lambda problem, t, *args: (steps.append(t), inner(problem, t, *args))[1]
+    for number in (32, kept):
+        monkeypatch.setattr(_Replay, "kept", number)
+        end = unroll(p, net, theta, s.learn_step_size(), steps=7, seed=0, rule=rule, memory="replay")
+        torch.manual_seed(0)
+        found.append(set_grads(s, p.loss(net, real, {**theta, **end})))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    again = {1: 6, 2: 4, 3: 3}[kept]  # stretches of 7, of 3, 3 and 1, and of 2, 2, 2 and 1 steps
+    assert len(steps) == 14 + 14 + again
