@@ -201,11 +201,47 @@ class Sides(Generic[B]):
 
     def __call__(self, net: nn.Module, g: int) -> tuple[Gradient, Gradient]:
         """(of the set, of the real rows); the former has a graph."""
+        omega, want = self._real(net, g)
+        return self._set(net, g, omega), want
+
+    def all(self, net: nn.Module, loss: Callable[[Sequence[Gradient], Sequence[Gradient]], Tensor]) -> Tensor:  # ()
+        """`loss` of both sides of all groups. One by one it has no grad, as dL/dS is written here in the memory of one group:
+        its synthetic rows are read twice, for dL/d(what is read of them) and for dL/dS."""
+        if not self.objective.one_by_one:
+            sides = [self(net, g) for g in self.synthetic.counts]
+            return loss([have for have, _ in sides], [want for _, want in sides])
+        rng, read, real, again = self.run.rng, list[Gradient](), list[Gradient](), []
+
+        def of_set(g: int, omega: int) -> Gradient:
+            with torch_seeded(self.run.seed, "read", self.run.step, g):  # dropout is the same when it is read again
+                return self._set(net, g, omega)
+
+        for g in self.synthetic.counts:
+            omega, want = self._real(net, g)
+            again.append((g, omega, rng.getstate()))
+            read.append([x if x is None else x.detach().requires_grad_() for x in of_set(g, omega)])
+            real.append(want)
+        total, after = loss(read, real), rng.getstate()
+        for have, (g, omega, state) in zip(read, again, strict=True):
+            rng.setstate(state)
+            inputs = [x for x in have if x is not None]
+            slopes = torch.autograd.grad(total, inputs, allow_unused=True, retain_graph=True)
+            pairs = zip((x for x in of_set(g, omega) if x is not None), slopes, strict=True)
+            touched, slope = zip(*((x, d) for x, d in pairs if d is not None), strict=True)
+            torch.autograd.backward(touched, slope, inputs=self.synthetic.leaves())
+        rng.setstate(after)
+        return total.detach()
+
+    def _set(self, net: nn.Module, g: int, omega: int) -> Gradient:
+        assert self.theta is not None
+        return self.objective.of_set(self.problem, self.synthetic, self.theta, g, omega, self.run)
+
+    def _real(self, net: nn.Module, g: int) -> tuple[int, Gradient]:
+        """(augmentation, what is read of the group's real rows)."""
         if self.theta is None or self.theta.net is not net:
             self.theta = Theta(net, lambda: self.synthetic.batch(g, random.Random(0)))
         omega = self.run.rng.getrandbits(31)
-        want = self._of_real(self.theta, self.pick(net, g, self.run.rng), omega)
-        return self.objective.of_set(self.problem, self.synthetic, self.theta, g, omega, self.run), want
+        return omega, self._of_real(self.theta, self.pick(net, g, self.run.rng), omega)
 
     def statistics(self, net: nn.Module) -> Any:
         """BatchNorm held still while groups are read one by one."""
@@ -235,15 +271,15 @@ class ContrastiveMatching(GradientMatching):
 
         D( \sum_g \nabla L(S_g, \theta_t), \sum_g \nabla L(T_g, \theta_t) )
 
-    so that what classes share cancels and what tells them apart is matched. All groups' graphs live at once.
+    so that what classes share cancels and what tells them apart is matched.
     """
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         sides = Sides(self, problem, synthetic, run)
         for net in self.networks.networks(problem, synthetic, run):
             with sides.statistics(net):
-                have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
-            yield self.compare(reduce(add, have), reduce(add, want))
+                loss = sides.all(net, lambda have, want: self.compare(reduce(add, have), reduce(add, want)))
+            yield loss
 
 
 @dataclass(frozen=True)
@@ -301,19 +337,22 @@ class MultiLevelMatching(GradientMatching):
 
         \sum_g D( \nabla L(S_g), \nabla L(T_g) )  +  \lambda  D( \sum_g \nabla L(S_g), \sum_g \nabla L(T_g) )
 
-    where D is about angles, and about lengths a little. All groups' graphs live at once.
+    where D is about angles, and about lengths a little.
     """
 
     distance: Distance = "layer-cosine+norm"
     across: float = 1.0  # lambda
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
+        def both(have: Sequence[Gradient], want: Sequence[Gradient]) -> Tensor:
+            within = [self.compare(a, b) for a, b in zip(have, want, strict=True)]
+            return sum(within, self.across * self.compare(reduce(add, have), reduce(add, want)))
+
         sides = Sides(self, problem, synthetic, run)
         for net in self.networks.networks(problem, synthetic, run):
             with sides.statistics(net):
-                have, want = zip(*(sides(net, g) for g in synthetic.counts), strict=True)
-            within = [self.compare(a, b) for a, b in zip(have, want, strict=True)]
-            yield sum(within, self.across * self.compare(reduce(add, have), reduce(add, want)))
+                loss = sides.all(net, both)
+            yield loss
 
 
 @dataclass(frozen=True)
