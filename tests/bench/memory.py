@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -63,25 +63,17 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, default=1)
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50, 100, 200])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--one", action="store_true", help="measure the first way and number of steps in this process")
     given = parser.parse_known_args()[0]
     if sys.platform != "linux":
         sys.exit("skipped: the peak is read from Linux's /proc")
-    if given.one:
-        print(json.dumps(measure(given.ways[0], given.steps[0], given.ipc)))
-        return
     print(f"image/digits, ipc {given.ipc}, one thread: peak MiB above what was held before, and seconds of an update\n")
     print("| inner steps | " + " | ".join(given.ways) + " |\n|---|" + "---|" * len(given.ways))
     for steps in given.steps:
         cells = []
         for way in given.ways:
-            words = ["--one", "--ways", way, "--steps", str(steps), "--ipc", str(given.ipc)]
-            done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
-            if done.returncode:
-                cells.append(f"failed ({done.returncode})")
-                continue
-            found = json.loads(done.stdout)
-            cells.append(f"{found['bytes'] / 2**20:.0f} MiB, {found['seconds']:.2f} s")
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
+                found = process.submit(measure, way, steps, given.ipc).result()
+            cells.append(f"{found['bytes'] / 2**20:.1f} MiB, {found['seconds']:.2f} s")
         print(f"| {steps} | " + " | ".join(cells) + " |", flush=True)
 
 
