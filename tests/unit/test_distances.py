@@ -13,8 +13,10 @@ import pytest
 import torch
 import toys
 
+from ddcore.errors import NotSupported
 from ddcore.experts import Trajectory
 from ddcore.loop import Run, optimise
+from ddcore.methods.distribution_distances import BACON, IDM
 from ddcore.objectives.barycentre import BarycentreMatching, barycentre, class_targets, transport
 from ddcore.objectives.bayesian import BayesianMatching
 from ddcore.objectives.characteristic import CharacteristicMatching, characteristic_distance
@@ -224,6 +226,16 @@ def test_a_networks_mark_goes_from_its_worst_to_its_best():
     assert mark(toys.image(task=Scored(3)), toys.ConvNet(), 4, run) == 0.75
     perfect = lambda b: Output(Classification(3).targets(b), b.x.flatten(1))  # noqa: E731
     assert mark(toys.image(), perfect, 20, run) == 1.0
+
+
+@pytest.mark.parametrize("method", [IDM, BACON], ids=lambda m: m.name)
+def test_a_metric_without_a_range_weighs_nothing(method):
+    class Unbounded(Classification):
+        metrics = (Metric("error", high=math.inf, higher_is_better=False),)
+
+    assert method.resolve(toys.image(), {0: 1})
+    with pytest.raises(NotSupported, match="its metric error has no range"):
+        method.resolve(toys.image(task=Unbounded(3)), {0: 1})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
