@@ -117,6 +117,7 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "method", "frepo", "ddcore.methods.kernel_regression:FREPO", "Regression on a pool of trained networks."
     )
+    yield Entry("method", "rcig", "ddcore.methods.kernel_regression:RCIG", "Implicit gradients of linearised networks.")
     yield Entry("method", "ls", "ddcore.methods.kernel_regression:LS", "Real rows with solved labels.")
     yield Entry(
         "method",
@@ -235,6 +236,12 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "objective", "kernel", "ddcore.objectives.kernel:KernelRegression", "Predict real rows by ridge regression."
+    )
+    yield Entry(
+        "objective",
+        "implicit",
+        "ddcore.objectives.implicit:ImplicitRegression",
+        "Predict real rows by linearised networks, with implicit gradients.",
     )
     yield Entry(
         "objective",

@@ -25,6 +25,7 @@ __all__ = [
     "Kernels",
     "Platt",
     "Squared",
+    "label_margin",
     "solve_labels",
 ]
 
@@ -163,9 +164,14 @@ class KernelRegression:
             k_ts, k_ss = kernel(real, fake)
             total = loss(k_ts @ ridge(k_ss, y_s, self.reg), y_t, real)
             if self.margin and learned:
-                first, second = y_s.topk(2).values.unbind(1)
-                total = total - self.margin * (first - second).clamp(max=1 / y_s.shape[1]).mean()
+                total = total - self.margin * label_margin(y_s)
             yield total
+
+
+def label_margin(y: Tensor, most: float = 1.0) -> Tensor:  # (s, k) -> ()
+    """How far a row's largest entry is ahead of its second, at most `most` / k; the mean over rows."""
+    first, second = y.topk(2).values.unbind(1)
+    return (first - second).clamp(max=most / y.shape[1]).mean()
 
 
 @torch.no_grad()

@@ -68,6 +68,7 @@ CORE = (
     "pp",
     "random",
     "rat-bptt",
+    "rcig",
     "rfad",
     "rtp",
     "seqmatch",
@@ -94,6 +95,7 @@ CHEAP = {
     "later_epochs": 2,
     "judges": 1,
     "networks": 2,
+    "solve": 2,
     "judged_epochs": 1,
     "unroll": 2,
 }

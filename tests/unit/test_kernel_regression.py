@@ -14,7 +14,9 @@ from ddcore.errors import UnknownName
 from ddcore.kernels import FullyConnected
 from ddcore.loop import Run, optimise
 from ddcore.methods.lamb import LAMB
-from ddcore.objectives.kernel import FeatureKernels, Infinite, KernelRegression, Platt, solve_labels
+from ddcore.objectives import implicit
+from ddcore.objectives.implicit import ImplicitRegression
+from ddcore.objectives.kernel import FeatureKernels, Infinite, KernelRegression, Platt, Squared, solve_labels
 from ddcore.objectives.networks import Fresh, Pool, SideBySide
 from ddcore.rows import Rows, RowSynthetic
 
@@ -166,6 +168,102 @@ def test_dl_ds_is_a_finite_difference():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# implicit gradients
+
+
+def written(p, s, objective):
+    """Loss and dL/dS of an objective that writes gradients itself."""
+    for q in s.leaves():
+        q.grad = None
+    loss = first_loss(p, s, objective)
+    return loss.item(), [q.grad.clone() for q in s.leaves()]
+
+
+@pytest.mark.parametrize("model", [toys.MLP, toys.ConvNet])
+def test_the_implicit_gradient_is_that_of_the_solved_problem(model):
+    """Finite differences through the whole of training; without its implicit term it is another."""
+    _, p = problem(model=model)
+    s = start(labels=True)
+    whole = ImplicitRegression(Fresh(), n_real=20, decay=0.01, steps=30, loss=Squared(), margin=1.0, clip=False)
+    _, gradients = written(p, s, whole)
+    for leaf, g in zip(s.leaves(), gradients):
+        direction = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(1))
+        values = []
+        for step in (1e-5, -1e-5):
+            with torch.no_grad():
+                leaf += step * direction
+            values.append(written(p, s, whole)[0])
+            with torch.no_grad():
+                leaf -= step * direction
+        assert (values[0] - values[1]) / 2e-5 == pytest.approx((g * direction).sum().item(), rel=1e-5)
+
+
+def test_rcig_is_its_formula():
+    """With Jacobians and Hessians in full: the linearised network's features are the body's Jacobian beside phi."""
+    drawn, p = problem()
+    s = start(labels=True)
+    objective = ImplicitRegression(Fresh(), n_real=20, decay=0.01, steps=30, loss=Squared(), margin=0.0, clip=False)
+    loss, gradients = written(p, s, objective)
+    net, real = drawn.networks[0], p.data.take(drawn.data.taken[0])
+    x, y = (q.detach().clone().requires_grad_() for q in s.leaves())
+
+    def jacobian(rows):  # (n k, parameters of the body), (n, d)
+        phi = F.relu(net.body(rows.x.flatten(1)))
+        slopes = (phi > 0)[:, None] * net.head.weight  # (n, k, d): d logits / d preactivation
+        inputs = torch.cat([rows.x.flatten(1), torch.ones(len(rows.x), 1)], 1)
+        return torch.einsum("nkd,ni->nkdi", slopes, inputs).flatten(2).flatten(0, 1), phi
+
+    (j_s, phi_s), (j_t, phi_t) = jacobian(Rows(x)), jacobian(real)
+    eye, reg = torch.eye(3), 0.01 * 6
+    design, other = (torch.cat([j, torch.kron(phi, eye)], 1) for j, phi in ((j_s, phi_s), (j_t, phi_t)))
+    k = design @ design.T + reg * torch.eye(18)
+    prediction = (other @ design.T @ torch.linalg.inv(k) @ y.flatten()).unflatten(0, (20, 3))
+    expected = 0.5 * (prediction - (one_hot(real.y) - 1 / 3)).square().sum(1).mean()
+    assert loss == pytest.approx(expected.item(), rel=1e-8)
+    for g, h in zip(gradients, torch.autograd.grad(expected, [x, y])):
+        torch.testing.assert_close(g, h, rtol=1e-5, atol=1e-8)
+
+
+def test_without_tangents_it_is_regression_on_features():
+    """RCIG that solves for nothing is FRePo's loss, with the same absolute ridge."""
+    drawn, p = problem()
+    s = start(labels=True)
+    nothing = ImplicitRegression(Fresh(), n_real=20, decay=0.02, steps=0, loss=Squared(), margin=0.0)
+    loss, gradients = written(p, s, nothing)
+    phi = drawn.networks[0](Rows(s.x.detach())).features
+    reg = 0.02 * 6 / (phi @ phi.T).diagonal().mean().item()
+    x = s.x.detach().clone().requires_grad_()
+    y = s.labels.stored.detach().clone().requires_grad_()
+    real, a = p.data.take(drawn.data.taken[0]), drawn.networks[0](Rows(x)).features
+    b = drawn.networks[0](real).features.detach()
+    expected = by_hand(b @ a.T, a @ a.T, y, one_hot(real.y) - 1 / 3, reg)
+    assert loss == pytest.approx(expected.item(), rel=1e-9)
+    lam = 0.02 * 6
+    held = (
+        0.5
+        * (b @ a.T @ torch.linalg.inv(a @ a.T + lam * torch.eye(6)) @ y - one_hot(real.y) + 1 / 3).square().sum()
+        / 20
+    )
+    for g, h in zip(gradients, torch.autograd.grad(held, [x, y])):
+        torch.testing.assert_close(g, h, rtol=1e-7, atol=1e-9)
+
+
+def test_the_implicit_term_is_no_longer_than_the_direct_one(monkeypatch):
+    objective = ImplicitRegression(Fresh(), n_real=20, steps=2, loss=Squared())
+
+    def with_implicit(value):
+        def found(ell, t, v, leaves):
+            return [torch.full_like(q, value) for q in leaves]
+
+        monkeypatch.setattr(implicit, "_implicit", found)
+        return written(problem()[1], start(labels=True), objective)[1]
+
+    for alone, short, long in zip(with_implicit(0.0), with_implicit(1e-6), with_implicit(1e3)):
+        torch.testing.assert_close(alone - short, torch.full_like(alone, 1e-6))
+        torch.testing.assert_close((alone - long).norm(), alone.norm())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # label solve
 
 
@@ -235,8 +333,9 @@ def test_one_kernel_of_several_is_drawn():
         KernelRegression(FeatureKernels(Pool(number=3, life=2)), n_real=16, reg=1e-3, margin=1.0),
         KernelRegression(FeatureKernels(SideBySide(2), bias=0.01), n_real=16, loss=Platt(), reg=5e-3),
         KernelRegression(Infinite(("fc-ntk", "other")), n_real=16),
+        ImplicitRegression(Pool(number=3, life=2), n_real=16, steps=2),
     ],
-    ids=["frepo", "rfad", "kip"],
+    ids=["frepo", "rfad", "kip", "rcig"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(objective):
     def run(s, steps, **options):
