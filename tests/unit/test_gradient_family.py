@@ -554,3 +554,34 @@ def test_lcmat_has_a_constant_curvature_with_one_row_a_class():
     (plain, g), (bent, other) = ends
     assert bent[0] > plain[0]
     assert torch.allclose(g, other, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# all of them
+
+
+OBJECTIVES = {
+    "dcc": ContrastiveMatching(n_real=12),
+    "idc": GroupwiseMatching(n_real=12, networks=TrainedOnReal(outer=3, steps=1, size=32)),
+    "dream": GroupwiseMatching(n_real=12, networks=TrainedOnReal(outer=3, steps=1, size=32), rows=Representative(2)),
+    "acc-dd": GroupwiseMatching(n_real=12, networks=EarlyStage(outer=3, steps=1, size=32)),
+    "pdd": ProgressiveMatching(n_real=12, networks=AfterParts(outer=3, steps=1, size=32, stages=2), stages=2),
+    "egm": MultiLevelMatching(n_real=12, networks=UntilOverfit(outer=3, gap=2.0)),
+    "lcmat": CurvatureMatching(n_real=12),
+}
+
+
+def seen_loss(p, s, objective):
+    """The objective's mean value over networks that stand apart from those it learned with; the set stays."""
+    still = optimise(p, s, objective, steps=12, optimiser=partial(torch.optim.SGD, lr=0.0), seed=7)
+    return sum(record["loss"] for record in still.history) / 12
+
+
+@pytest.mark.parametrize("name", toys.ALL)
+@pytest.mark.parametrize("method", OBJECTIVES)
+def test_an_objective_brings_its_distance_down(name, method):
+    p, s = toys.case(name)
+    before = seen_loss(p, s, OBJECTIVES[method])
+    optimise(p, s, OBJECTIVES[method], steps=24, optimiser=partial(torch.optim.Adam, lr=0.05), seed=100)
+    assert seen_loss(p, s, OBJECTIVES[method]) < before
+    assert all(q.isfinite().all() for q in s.parameters())
