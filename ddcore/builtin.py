@@ -157,10 +157,10 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry("method", "ftd", "ddcore.methods.trajectory_matching:FTD", "MTT with experts of flat training.")
     yield Entry(
-        "method", "att", "ddcore.methods.trajectory_matching:ATT", "MTT with the student's step that comes closest."
+        "method", "att", "ddcore.methods.matched_stretches:ATT", "MTT with the student's step that comes closest."
     )
-    yield Entry("method", "pp", "ddcore.methods.trajectory_matching:PP", "MTT over the parameters that can be matched.")
-    yield Entry("method", "mct", "ddcore.methods.trajectory_matching:MCT", "MTT along straight lines.")
+    yield Entry("method", "pp", "ddcore.methods.matched_stretches:PP", "MTT over the parameters that can be matched.")
+    yield Entry("method", "mct", "ddcore.methods.matched_stretches:MCT", "MTT along straight lines.")
     yield Entry(
         "method",
         "datm",

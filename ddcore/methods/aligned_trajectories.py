@@ -138,7 +138,7 @@ DATM_SETTINGS = {
 """The configurations of DATM's code."""
 
 WINDOW = {"min_start_epoch": 0, "current_max_start_epoch": 2, "max_start_epoch": 4, "expansion_end_epoch": 50}
-QUICK = {**WINDOW, "lr_y": 2.0, "threshold": 1.1, "ema_decay": 0.9}
+QUICK = {"memory": "graph", **WINDOW, "lr_y": 2.0, "threshold": 1.1, "ema_decay": 0.9}
 DATM = Method(
     name="datm",
     summary="MTT with learned soft labels, from stretches as hard as the set can hold.",
@@ -281,7 +281,7 @@ def _subsets(counts: Mapping[int, int]) -> int:
 def _seqmatch_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """MTT's quick preset, shared among the subsets."""
     number = _subsets(counts)
-    settings = quick(subset_steps=50, later_epochs=5)(problem, counts)
+    settings = quick(memory="graph", subset_steps=50, later_epochs=5)(problem, counts)
     return {**settings, "subsets": number, "steps": settings["steps"] // number}
 
 

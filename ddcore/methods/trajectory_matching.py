@@ -1,4 +1,4 @@
-"""Trajectory matching: MTT, and what was made of it by less memory, other experts and other choices of what is matched."""
+"""Trajectory matching: the frame that its methods share, MTT, TESLA and FTD."""
 
 from __future__ import annotations
 
@@ -20,23 +20,21 @@ if TYPE_CHECKING:
     from .plan import Plan, Synthesise, Work
 
 __all__ = [
-    "ATT",
     "FTD",
-    "MCT",
     "MTT",
-    "PP",
     "TESLA",
-    "ATTOptions",
     "FTDOptions",
-    "MCTOptions",
     "MTTOptions",
-    "PPOptions",
     "TESLAOptions",
+    "TrajectoryOptions",
     "learn_step_size",
     "matching",
+    "plan",
     "published",
     "quick",
+    "setting",
     "training",
+    "window",
 ]
 
 
@@ -44,8 +42,8 @@ __all__ = [
 # the frame
 
 
-class MTTOptions(Options):
-    """Matching training trajectories. Defaults: Cazenavette et al. 2022, the commands of their code for CIFAR-10 at 1."""
+class TrajectoryOptions(Options):
+    """Experts, students and the set's learning rates. Defaults: Cazenavette et al. 2022, their code's for CIFAR-10 at 1."""
 
     steps: int = Field(5000, ge=1, description="updates of the set")
     syn_steps: int = Field(50, ge=1, description="N: training steps on the set along one stretch")
@@ -64,11 +62,19 @@ class MTTOptions(Options):
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
+class MTTOptions(TrajectoryOptions):
+    """Matching training trajectories."""
+
+    memory: Literal["replay", "graph"] = Field(
+        "replay", description="replay: no more memory for more steps, a third more time; graph: all steps in memory"
+    )
+
+
 Make = Callable[..., "Objective"]
 """(experts, steps=, size=, augment=) -> the objective"""
 
 
-def training(problem: Problem[Any], options: MTTOptions, **more: Any) -> Training:
+def training(problem: Problem[Any], options: TrajectoryOptions, **more: Any) -> Training:
     """How the experts are trained."""
     from ..experts import Training
 
@@ -76,7 +82,7 @@ def training(problem: Problem[Any], options: MTTOptions, **more: Any) -> Trainin
     return Training(options.train_epochs, options.lr_teacher, size=options.batch_train, augment=augment, **more)
 
 
-def learn_step_size(options: MTTOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
+def learn_step_size(options: TrajectoryOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
     """The set learns its step size, from eta."""
     import math
 
@@ -84,14 +90,19 @@ def learn_step_size(options: MTTOptions, work: Work[Any], synthetic: Synthetic[A
     synthetic.learn_step_size()
 
 
-def matching(problem: Problem[Any], options: MTTOptions, make: Make, **more: Any) -> Synthesise:
+def matching(problem: Problem[Any], options: TrajectoryOptions, make: Make, **more: Any) -> Synthesise:
     """The updates of the set. It learns log eta, which `lr_lr / eta^2` moves as `lr_lr` moves eta, where eta is as at first."""
     import torch
 
     from .optimisers import per_group
     from .plan import Synthesise
 
-    student = {"steps": options.syn_steps, "size": options.batch_syn, "augment": siamese(problem, options.augment)}
+    student: dict[str, Any] = {
+        "steps": options.syn_steps,
+        "size": options.batch_syn,
+        "augment": siamese(problem, options.augment),
+    }
+    student |= options.model_dump(include={"memory"})
     rates = {"rows": options.lr, "step_size": options.lr_lr / options.step_size**2}
     how: dict[str, Any] = {
         "optimiser": per_group(torch.optim.SGD, rates, momentum=0.5),
@@ -101,7 +112,9 @@ def matching(problem: Problem[Any], options: MTTOptions, make: Make, **more: Any
     return Synthesise(lambda work: make(work.results["experts"], **student), options.steps, **how)
 
 
-def _plan(problem: Problem[Any], options: MTTOptions, make: Make, flat: Mapping[str, float] = {}, **more: Any) -> Plan:
+def plan(
+    problem: Problem[Any], options: TrajectoryOptions, make: Make, flat: Mapping[str, float] = {}, **more: Any
+) -> Plan:
     """Experts, random real rows, then trajectory matching."""
     from .coresets import starting_rows
     from .plan import Experts, Plan
@@ -110,7 +123,8 @@ def _plan(problem: Problem[Any], options: MTTOptions, make: Make, flat: Mapping[
     return Plan((experts, *starting_rows(options.start), matching(problem, options, make, **more)))
 
 
-def _window(experts: list[Trajectory], options: MTTOptions) -> Window:
+def window(experts: list[Trajectory], options: TrajectoryOptions) -> Window:
+    """Stretches of M epochs from any epoch before T+."""
     from ..objectives.trajectory import Window
 
     return Window(experts, options.max_start_epoch, span=options.expert_epochs)
@@ -123,7 +137,7 @@ def quick(**more: Any) -> Preset:
         """Five experts of ten epochs in minibatches of 64, ten steps of the student along one epoch."""
         many = max(counts.values()) > 1
         return {
-            "steps": 60 if many else 100,
+            "steps": 60,
             "syn_steps": 10,
             "expert_epochs": 1,
             "max_start_epoch": 4 if many else 2,
@@ -155,7 +169,8 @@ def published(table: Mapping[str, Mapping[int, Mapping[str, Any]]], **more: Any)
     return preset
 
 
-def _setting(n: int, m: int, last: int, lr: float, lr_lr: float, eta: float = 0.01, **more: Any) -> Mapping[str, Any]:
+def setting(n: int, m: int, last: int, lr: float, lr_lr: float, eta: float = 0.01, **more: Any) -> Mapping[str, Any]:
+    """The options of one line of a paper's table."""
     stretch = {"syn_steps": n, "expert_epochs": m, "max_start_epoch": last}
     return {**stretch, "lr": lr, "lr_lr": lr_lr, "step_size": eta, **more}
 
@@ -168,22 +183,22 @@ def _mtt(problem: Problem[Any], counts: Mapping[int, int], options: MTTOptions) 
     """A stretch from any epoch before T+."""
     from ..objectives.trajectory import TrajectoryMatching
 
-    return _plan(problem, options, lambda experts, **how: TrajectoryMatching(_window(experts, options), **how))
+    return plan(problem, options, lambda experts, **how: TrajectoryMatching(window(experts, options), **how))
 
 
 SUBSETS = ("imagenette", "imagewoof", "imagefruit", "imagemeow", "imagesquawk", "imageyellow")
 SETTINGS: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
     "cifar10": {
-        1: _setting(50, 2, 2, 1e3, 1e-7),
-        10: _setting(30, 2, 20, 1e3, 1e-5, 1e-3),
-        50: _setting(30, 2, 40, 1e3, 1e-5, 1e-3),
+        1: setting(50, 2, 2, 1e3, 1e-7),
+        10: setting(30, 2, 20, 1e3, 1e-5, 1e-3),
+        50: setting(30, 2, 40, 1e3, 1e-5, 1e-3),
     },
     "cifar100": {
-        1: _setting(20, 3, 20, 1e3, 1e-5),
-        10: _setting(20, 2, 40, 1e3, 1e-5),
-        50: _setting(80, 2, 40, 1e3, 1e-5, batch_syn=125),
+        1: setting(20, 3, 20, 1e3, 1e-5),
+        10: setting(20, 2, 40, 1e3, 1e-5),
+        50: setting(80, 2, 40, 1e3, 1e-5, batch_syn=125),
     },
-    **{name: {1: _setting(20, 2, 10, 1e3, 1e-6)} for name in SUBSETS},
+    **{name: {1: setting(20, 2, 10, 1e3, 1e-6)} for name in SUBSETS},
 }
 """N, M, T+, learning rates and eta of the commands of MTT's code."""
 
@@ -194,12 +209,12 @@ MTT = Method(
     paper="Cazenavette et al., Dataset Distillation by Matching Training Trajectories, CVPR 2022",
     options=MTTOptions,
     plan=_mtt,
-    presets={"quick": quick(), "paper": published(SETTINGS)},
+    presets={"quick": quick(memory="graph"), "paper": published(SETTINGS)},
     needs=("experts",),
 )
 
 
-class TESLAOptions(MTTOptions):
+class TESLAOptions(TrajectoryOptions):
     """MTT in constant memory. Defaults: MTT's, with the 10,000 updates of Cui et al. 2023."""
 
     steps: int = Field(10_000, ge=1, description="updates of the set")
@@ -209,7 +224,7 @@ def _tesla(problem: Problem[Any], counts: Mapping[int, int], options: TESLAOptio
     """MTT's plan with the accumulated gradient."""
     from ..objectives.trajectory import Tesla
 
-    return _plan(problem, options, lambda experts, **how: Tesla(_window(experts, options), **how))
+    return plan(problem, options, lambda experts, **how: Tesla(window(experts, options), **how))
 
 
 TESLA = Method(
@@ -243,19 +258,19 @@ def _ftd(problem: Problem[Any], counts: Mapping[int, int], options: FTDOptions) 
     from ..objectives.trajectory import TrajectoryMatching
 
     def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
-        return TrajectoryMatching(_window(experts, options), **how)
+        return TrajectoryMatching(window(experts, options), **how)
 
     flat = {"rho": options.rho, "alpha": options.alpha}
-    return _plan(problem, options, make, flat, averaging=options.ema_decay)
+    return plan(problem, options, make, flat, averaging=options.ema_decay)
 
 
 FTD_SETTINGS = {
     "cifar10": {
         **SETTINGS["cifar10"],
-        1: _setting(50, 2, 2, 100, 1e-7),
-        10: _setting(30, 2, 20, 100, 1e-5, 1e-3),
+        1: setting(50, 2, 2, 100, 1e-7),
+        10: setting(30, 2, 20, 100, 1e-5, 1e-3),
     },
-    "cifar100": {**SETTINGS["cifar100"], 10: _setting(20, 2, 40, 1e3, 1e-5)},
+    "cifar100": {**SETTINGS["cifar100"], 10: setting(20, 2, 40, 1e3, 1e-5)},
 }
 FTD = Method(
     name="ftd",
@@ -264,126 +279,6 @@ FTD = Method(
     paper="Du et al., Minimizing the Accumulated Trajectory Error to Improve Dataset Distillation, CVPR 2023",
     options=FTDOptions,
     plan=_ftd,
-    presets={"quick": quick(ema_decay=0.9), "paper": published(FTD_SETTINGS, ema_decay=0.9995)},
-    needs=("experts",),
-)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# ATT
-
-
-class ATTOptions(MTTOptions):
-    """MTT with as many student steps as suit. Defaults: Liu et al. 2024, the commands of their code for CIFAR-10 at 1."""
-
-    ema_decay: float | None = Field(
-        None, gt=0, lt=1, description="decay of the moving average that is the result; none"
-    )
-
-
-def _att(problem: Problem[Any], counts: Mapping[int, int], options: ATTOptions) -> Plan:
-    """The step of the student that comes closest to the target is matched."""
-    from ..objectives.trajectory import AdaptiveMatching
-
-    def make(experts: list[Trajectory], **how: Any) -> AdaptiveMatching:
-        return AdaptiveMatching(_window(experts, options), **how)
-
-    return _plan(problem, options, make, averaging=options.ema_decay)
-
-
-ATT_SETTINGS = {
-    "cifar10": {
-        1: _setting(80, 4, 2, 1e2, 1e-7, steps=6000, ema_decay=0.9999),
-        10: _setting(30, 2, 20, 1e4, 1e-4, steps=60_000, ema_decay=0.9999),
-        50: _setting(50, 2, 40, 1e2, 1e-5, 1e-3, steps=1_000_000, ema_decay=0.999),
-    },
-    "cifar100": {
-        1: _setting(50, 4, 20, 500, 1e-5, steps=3000, ema_decay=0.9995),
-        10: _setting(20, 2, 40, 1e3, 1e-5, steps=200_000, ema_decay=0.9995),
-        50: _setting(80, 2, 40, 1e3, 1e-5, steps=100_000, ema_decay=0.999, batch_syn=1200),
-    },
-}
-"""The commands of ATT's code."""
-
-ATT = Method(
-    name="att",
-    summary="MTT with the student's step that comes closest to the target, whichever it is.",
-    family="trajectory matching",
-    paper="Liu et al., Dataset Distillation by Automatic Training Trajectories, ECCV 2024",
-    options=ATTOptions,
-    plan=_att,
-    presets={"quick": quick(syn_steps=15), "paper": published(ATT_SETTINGS)},
-    needs=("experts",),
-)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# PP
-
-
-class PPOptions(MTTOptions):
-    """MTT without the parameters that are hard to match. Defaults: Li et al. 2022; MTT's for the rest."""
-
-    threshold: float = Field(0.1, ge=-1, le=1, description="least ratio of the smaller to the larger of two parameters")
-
-
-def _pp(problem: Problem[Any], counts: Mapping[int, int], options: PPOptions) -> Plan:
-    """MTT's plan over the parameters that are similar."""
-    from ..objectives.trajectory import Similar, TrajectoryMatching
-
-    def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
-        return TrajectoryMatching(_window(experts, options), match=Similar(options.threshold), **how)
-
-    return _plan(problem, options, make)
-
-
-PP = Method(
-    name="pp",
-    summary="MTT over the parameters that the student can match; the others are pruned.",
-    family="trajectory matching",
-    paper="Li et al., Dataset Distillation Using Parameter Pruning, arXiv 2209.14609, 2022",
-    options=PPOptions,
-    plan=_pp,
-    presets={"quick": quick(), "paper": published(SETTINGS)},
-    needs=("experts",),
-)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# MCT
-
-
-class MCTOptions(MTTOptions):
-    """MTT along straight lines. Defaults: Zhong et al. 2025, the commands of their code for CIFAR-10 at 1."""
-
-
-def _mct(problem: Problem[Any], counts: Mapping[int, int], options: MCTOptions) -> Plan:
-    """MTT's objective on stretches of the line between an expert's start and end."""
-    from ..objectives.trajectory import Lines, TrajectoryMatching, convexify
-
-    def make(experts: list[Trajectory], **how: Any) -> TrajectoryMatching:
-        lines = Lines([convexify(e) for e in experts], options.max_start_epoch, options.expert_epochs)
-        return TrajectoryMatching(lines, **how)
-
-    return _plan(problem, options, make)
-
-
-MCT_SETTINGS = {
-    "cifar10": {
-        1: _setting(60, 6, 4, 1e3, 1e-7),
-        10: _setting(30, 15, 8, 1e3, 1e-5),
-        50: _setting(30, 2, 40, 1e3, 1e-5, 1e-3),
-    },
-}
-"""The commands of MCT's code."""
-
-MCT = Method(
-    name="mct",
-    summary="MTT along the straight line between an expert's start and end, from any point of it.",
-    family="trajectory matching",
-    paper="Zhong et al., Towards Stable and Storage-efficient Dataset Distillation: Matching Convexified Trajectory, CVPR 2025",
-    options=MCTOptions,
-    plan=_mct,
-    presets={"quick": quick(expert_epochs=2), "paper": published(MCT_SETTINGS)},
+    presets={"quick": quick(memory="graph", ema_decay=0.9), "paper": published(FTD_SETTINGS, ema_decay=0.9995)},
     needs=("experts",),
 )
