@@ -282,8 +282,9 @@ def cosine(step: int, steps: int) -> float:
 
 
 def _wmdd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """From real rows, with a teacher of 20 epochs; fewer and smaller updates."""
-    return {"steps": 500, "lr": 0.05, "start": "real", "epochs": 20, "augment": augmented(problem)}
+    """From real rows, with a teacher of 20 epochs; fewer and smaller updates, and heavier statistics of few layers."""
+    few = {"steps": 500, "lr": 0.05, "start": "real", "epochs": 20}
+    return {**few, "layers": 0.3, "augment": augmented(problem)}
 
 
 WMDD = Method(
