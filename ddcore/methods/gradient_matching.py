@@ -136,12 +136,12 @@ def _groupwise(objective: Objective | Callable[[Work[Any]], Objective], options:
 
 
 def _idc_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """100 rounds, a new network every 10."""
+    """100 rounds, a new network every 10; the learning rate grows with the rows per class."""
     return {
         "steps": 100 * len(counts),
         "outer": 10,
         "inner": 2,
-        "lr": 0.1,
+        "lr": min(max(counts.values()) / 10, 1.0),
         "augment": _augment(problem),
     }
 

@@ -17,6 +17,7 @@ from ..parametrizations.part import Part
 from ..problem import B, Problem
 from ..seeds import generator
 from .networks import TrainedOnReal, TrainedOnSet, trained
+from .sequential import subsets
 
 __all__ = ["AfterParts", "EarlyStage", "UntilOverfit", "parts"]
 
@@ -25,7 +26,6 @@ __all__ = ["AfterParts", "EarlyStage", "UntilOverfit", "parts"]
 class EarlyStage(TrainedOnReal):
     """Acc-DD's networks (Zhang et al., CVPR 2023): the end of a short expert, whose weights are moved along two random
     directions, filter by filter as long as the weights themselves, by `least` to `most` of that, back or forth.
-
     Without experts it starts at random; with `most` 0 nothing is moved."""
 
     experts: Sequence[Trajectory] = ()
@@ -33,8 +33,7 @@ class EarlyStage(TrainedOnReal):
     most: float = 0.09
 
     def start(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> nn.Module:
-        fresh = super().start
-        net = trained(problem, self.experts, run.rng) if self.experts else fresh(problem, synthetic, run)
+        net = trained(problem, self.experts, run.rng) if self.experts else super().start(problem, synthetic, run)
         if self.most:
             _perturb(net, self.least, self.most, run.rng)
         return net
@@ -53,11 +52,11 @@ def _perturb(net: nn.Module, least: float, most: float, rng: random.Random) -> N
 
 
 def parts(synthetic: Synthetic[B], number: int) -> list[dict[int, list[int]]]:
-    """The row numbers of each group in each of `number` parts, the first rows in the first."""
-    rows = {g: synthetic.ids(g) for g in synthetic.counts}
+    """The row numbers of each group in each of `number` subsets of the set."""
+    group = {i: g for g in synthetic.counts for i in synthetic.ids(g)}
     return [
-        {g: ids[len(ids) * k // number : len(ids) * (k + 1) // number] for g, ids in rows.items()}
-        for k in range(number)
+        {g: [i for i in subset if group[i] == g] for g in synthetic.counts}
+        for subset in subsets(synthetic.counts, number)
     ]
 
 

@@ -416,15 +416,15 @@ def test_pdd_matches_all_parts_so_far_and_moves_the_last():
     objective = ProgressiveMatching(n_real=6, augment="match", stage=1, stages=2)
     (loss,), g = update(objective, drawn, s)
     rolled = [lambda x, seed=seed: toys.roll(Rows(x), seed).x for _, seed in drawn.seeds]
-    net, new = copy.deepcopy(drawn.networks[0]), before[1:3].clone().requires_grad_()
+    net, new = copy.deepcopy(drawn.networks[0]), before[2:3].clone().requires_grad_()
     want = gradient(net, rolled[0](drawn.data.x[drawn.data.taken[0]]), 0)
-    have = gradient(net, rolled[0](torch.cat([before[:1], new])), 0)  # three rows a class: one, then two
+    have = gradient(net, rolled[0](torch.cat([before[:2], new])), 0)  # three rows a class: two, then one
     expected = mse(have[:1], [w.detach() for w in want[:1]])
     (dx,) = torch.autograd.grad(expected, new)
     assert loss == pytest.approx(expected.item(), rel=1e-9)
-    assert torch.allclose(g[1:3], dx, rtol=1e-8, atol=1e-12)
+    assert torch.allclose(g[2:3], dx, rtol=1e-8, atol=1e-12)
     assert dx.any()
-    assert not g[:1].any()
+    assert not g[:2].any()
     assert not g[3:].any()
 
 
