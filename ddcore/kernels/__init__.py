@@ -2,6 +2,14 @@
 
 from .convolutional import Convolutional, PooledConvolutional
 from .fully_connected import FullyConnected
-from .ridge import KernelMachine, ridge, targets
+from .ridge import KernelMachine, one_row_per_class, ridge, targets
 
-__all__ = ["Convolutional", "FullyConnected", "KernelMachine", "PooledConvolutional", "ridge", "targets"]
+__all__ = [
+    "Convolutional",
+    "FullyConnected",
+    "KernelMachine",
+    "PooledConvolutional",
+    "one_row_per_class",
+    "ridge",
+    "targets",
+]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..parametrizations.base import Synthetic
 from ..problem import Output, Problem
 
-__all__ = ["KernelMachine", "ridge", "targets"]
+__all__ = ["KernelMachine", "one_row_per_class", "ridge", "targets"]
 
 
 def ridge(k_ss: Tensor, y_s: Tensor, reg: float) -> Tensor:  # (s, s), (s, k) -> (s, k)
@@ -26,6 +26,19 @@ def targets(problem: Problem[Any], batch: Any, centre: bool) -> Tensor:  # (n, k
     """What is regressed on: the task's targets, less 1 / k where `centre` says so (KIP's centred one-hot labels)."""
     y = problem.task.targets(batch)
     return y - 1 / y.shape[1] if centre else y
+
+
+def one_row_per_class(w: Tensor, y: Tensor, lam: float) -> Tensor:  # (d, k), (k, k) invertible -> (k, d)
+    r"""k rows of features on which ridge regression of y with \lambda = `lam` has the solution w (Chen et al., NeurIPS 2024):
+    with y^{-1} w^T = U S V^T, the rows are U Z V^T, where z / (z^2 + \lambda) = s for each singular value.
+
+    Raises ValueError where a singular value is above 1 / (2 sqrt(lam)), the most that a ridge solution can have.
+    """
+    u, s, v = torch.linalg.svd(torch.linalg.solve(y, w.T), full_matrices=False)
+    if float(s.max()) * 2 * lam**0.5 > 1:
+        raise ValueError(f"no rows give this solution with lam={lam:g}: it is at most {float(s.max()) ** -2 / 4:g}")
+    z = (1 + (1 - 4 * lam * s.square()).sqrt()) / (2 * s)
+    return u * z @ v
 
 
 class KernelMachine(nn.Module):

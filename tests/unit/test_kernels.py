@@ -12,7 +12,7 @@ from sklearn.kernel_ridge import KernelRidge
 from torch import nn
 from torch.func import functional_call, jacrev, vmap
 
-from ddcore.kernels import Convolutional, FullyConnected, KernelMachine, PooledConvolutional, ridge
+from ddcore.kernels import Convolutional, FullyConnected, KernelMachine, PooledConvolutional, one_row_per_class, ridge
 from ddcore.kernels.relu import Affine, arc_cosine
 from ddcore.rows import RowSynthetic
 
@@ -202,6 +202,25 @@ def test_ridge_is_scikit_learns():
     lam = reg * k.diagonal().mean().item()
     theirs = KernelRidge(alpha=lam, kernel="precomputed").fit(k.numpy(), y.numpy()).predict(kernel(t, x).numpy())
     np.testing.assert_allclose(kernel(t, x) @ ridge(k, y, reg), theirs, rtol=1e-8)
+
+
+@pytest.mark.parametrize("lam", [0.0, 1e-3, 5e-3])
+def test_one_row_per_class_holds_the_whole_solution(lam):
+    """Linear and random ReLU features of 60 rows: ridge regression on three made rows has the solution of all, and predicts the
+    same; scikit-learn says so, too."""
+    x, y = draw(60, 5), draw(60, 3, seed=2)
+    random_features = torch.relu(x @ draw(5, 20, seed=3))
+    labels = torch.eye(3, dtype=torch.float64) - 0.25
+    for phi in (x, random_features):
+        d = phi.shape[1]
+        w = torch.linalg.solve(phi.T @ phi + torch.eye(d, dtype=torch.float64), phi.T @ y)  # (d, 3)
+        rows = one_row_per_class(w, labels, lam)
+        coefficients = torch.linalg.solve(rows @ rows.T + lam * torch.eye(3, dtype=torch.float64), labels)
+        torch.testing.assert_close(rows.T @ coefficients, w)
+        theirs = KernelRidge(alpha=max(lam, 1e-12)).fit(rows.numpy(), labels.numpy()).predict(phi.numpy())
+        np.testing.assert_allclose(theirs, phi @ w, rtol=1e-6, atol=1e-8)
+    with pytest.raises(ValueError, match=r"no rows give this solution with lam=1000"):
+        one_row_per_class(w, labels, 1000.0)
 
 
 def test_ridge_scores_a_set_as_a_network_does():
