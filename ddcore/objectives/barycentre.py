@@ -53,7 +53,8 @@ def transport(cost: Floats) -> Floats:  # (k, n) -> (k, n), rows sum to 1/k, col
                 some = held[a].nonzero()[0]
                 dear = cost[:, some] - cost[a, some]
                 passed[a], passing[a] = some[dear.argmin(1)], dear.min(1)
-    return held * (unit / (k * n))
+    plan: Floats = held * (unit / (k * n))
+    return plan
 
 
 def _shortest(cost: Floats, passing: Floats, room: NDArray[np.int64]) -> tuple[list[int], int]:
