@@ -92,10 +92,10 @@ def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, 
 
 
 def _dd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """150 updates through ten to fifteen training steps with larger step sizes, from real rows."""
+    """Fewer updates, through 20 to 40 training steps with larger step sizes, from real rows."""
     ipc = max(counts.values())
-    training = {"per_step": max(ipc // 10, 1), "epochs": max(10 // ipc, 1), "step_size": 0.1}
-    return {"steps": 150, "n_real": 128, "start": "real", "lr": 0.05, **training}
+    training = {"per_step": max(ipc // 10, 1), "epochs": max(20 // ipc, 4), "step_size": 0.15}
+    return {"steps": 80 if ipc < 10 else 50, "n_real": 128, "start": "real", "lr": 0.05, **training}
 
 
 DD = Method(
@@ -198,7 +198,7 @@ def _rtp(problem: Problem[Any], counts: Mapping[int, int], options: RTPOptions) 
 def _rat_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Shorter trainings and windows, from real rows."""
     short = (
-        {"steps": 150, "unroll": 40, "window": 8}
+        {"steps": 100, "unroll": 40, "window": 8}
         if max(counts.values()) == 1
         else {"steps": 40, "unroll": 30, "window": 5}
     )
