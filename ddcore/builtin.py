@@ -195,6 +195,36 @@ def ddcore_entries() -> Iterator[Entry]:
         "Match gradients of real and synthetic batches.",
     )
     yield Entry(
+        "objective",
+        "gradient-sum",
+        "ddcore.objectives.gradient:ContrastiveMatching",
+        "Match gradients summed over classes.",
+    )
+    yield Entry(
+        "objective",
+        "gradient-by-class",
+        "ddcore.objectives.gradient:GroupwiseMatching",
+        "Match the body's gradients, an update for each class.",
+    )
+    yield Entry(
+        "objective",
+        "gradient-in-parts",
+        "ddcore.objectives.gradient:ProgressiveMatching",
+        "Match gradients part after part of the set.",
+    )
+    yield Entry(
+        "objective",
+        "gradient-levels",
+        "ddcore.objectives.gradient:MultiLevelMatching",
+        "Match gradients within classes and across them.",
+    )
+    yield Entry(
+        "objective",
+        "curvature",
+        "ddcore.objectives.gradient:CurvatureMatching",
+        "Match gradients and how the loss bends.",
+    )
+    yield Entry(
         "objective", "distribution", "ddcore.objectives.distribution:DistributionMatching", "Match feature means."
     )
     yield Entry("objective", "kernel-mmd", "ddcore.objectives.mmd:KernelMatching", "Match features in all moments.")
