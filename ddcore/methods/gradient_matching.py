@@ -297,6 +297,12 @@ def _pdd(problem: Problem[Any], counts: Mapping[int, int], options: PDDOptions) 
     return Plan((*starting_rows(options.start), *map(stage, range(number))))
 
 
+def _pdd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """IDC's, shared out among five stages, with the learning rate of a stage's rows."""
+    idc = _idc_quick(problem, counts)
+    return {**idc, "lr": idc["lr"] / min(5, *counts.values())}
+
+
 def _pdd_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """IDC's for each of five stages, with the learning rate of a stage's rows."""
     number = min(5, *counts.values())
@@ -315,7 +321,7 @@ PDD = Method(
     paper="Chen et al., Data Distillation Can Be Like Vodka: Distilling More Times For Better Quality, ICLR 2024",
     options=PDDOptions,
     plan=_pdd,
-    presets={"quick": _idc_quick, "paper": _pdd_paper},
+    presets={"quick": _pdd_quick, "paper": _pdd_paper},
     refuses=_entangled,
 )
 
