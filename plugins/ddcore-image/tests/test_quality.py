@@ -46,3 +46,16 @@ def test_one_image_a_class_beats_random_rows(digits, random_rows, method, steps)
     ours = means(digits, [artifact.synthetic(digits) for artifact in made])
     error = (statistics.variance(ours) / len(ours) + statistics.variance(random_rows) / len(random_rows)) ** 0.5
     assert statistics.fmean(ours) - statistics.fmean(random_rows) > 2 * error
+
+
+FAMILIES = {"m3d": 60, "idc": 200, "mtt": 60, "rat-bptt": 30, "frepo": 200}
+"""A method of each family beside dm, dc and dsa, and how many updates it is given."""
+
+
+@pytest.mark.parametrize("method", FAMILIES)
+def test_a_method_of_each_family_beats_random_rows(digits, random_rows, method):
+    torch.set_num_threads(1)
+    made = [ddcore.distill(digits, method, ipc=1, steps=FAMILIES[method], seed=d) for d in range(2)]
+    ours = means(digits, [artifact.synthetic(digits) for artifact in made])
+    error = (statistics.variance(ours) / len(ours) + statistics.variance(random_rows) / len(random_rows)) ** 0.5
+    assert statistics.fmean(ours) - statistics.fmean(random_rows) > 2 * error
