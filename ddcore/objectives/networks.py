@@ -106,12 +106,6 @@ class TrainedOnSet:
     def ends(self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, run: Run) -> bool:
         """Whether the network is given up before its `outer` updates: never. Policies that watch it write this."""
         return False
-                    if self.ends(problem, synthetic, net, run):
-                        break
-
-    def ends(self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, run: Run) -> bool:
-        """Whether the network is given up before its `outer` updates: never. Policies that watch it write this."""
-        return False
 
 
 @dataclass(frozen=True)
