@@ -238,12 +238,12 @@ def test_the_loss_goes_down_and_step_sizes_stay_positive():
     run = optimise(p, s, objective, steps=60, optimiser=sgd(5.0))
     losses = [h["loss"] for h in run.history]
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
-    assert float(s.step_size()) > 0
+    assert float(s.step_size().detach()) > 0
     steep = start(step_size=0.05)  # a step size that wants to become negative ends close to zero
     backwards = Fixed()
     backwards.segment = Segment("small", backwards.segment.target, backwards.segment.start)
     optimise(p, steep, TrajectoryMatching(backwards, 3), steps=40, optimiser=sgd(1e-9, 5.0))
-    assert 0 < float(steep.step_size()) < 0.05
+    assert 0 < float(steep.step_size().detach()) < 0.05
 
 
 def test_a_run_that_diverges_stops_with_advice():
