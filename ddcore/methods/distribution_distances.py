@@ -124,8 +124,8 @@ def _classwise(matching: Callable[..., Any], problem: Problem[Any], options: IDM
 
 
 def _idm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """80 rounds of the classes; fewer real rows, and little training between rounds."""
-    few = {"n_real": 64, "every": 10, "most": 8, "train_steps": 4, "train_size": 64}
+    """80 rounds of the classes; fewer real rows, little training between rounds, and a regulariser for few features."""
+    few = {"n_real": 64, "weight": 0.02, "every": 10, "most": 8, "train_steps": 4, "train_size": 64}
     return {**few, "steps": 80 * len(counts), "augment": augmented(problem)}
 
 
