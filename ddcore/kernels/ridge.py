@@ -38,7 +38,8 @@ def one_row_per_class(w: Tensor, y: Tensor, lam: float) -> Tensor:  # (d, k), (k
     if float(s.max()) * 2 * lam**0.5 > 1:
         raise ValueError(f"no rows give this solution with lam={lam:g}: it is at most {float(s.max()) ** -2 / 4:g}")
     z = (1 + (1 - 4 * lam * s.square()).sqrt()) / (2 * s)
-    return u * z @ v
+    rows: Tensor = u * z @ v
+    return rows
 
 
 class KernelMachine(nn.Module):
