@@ -134,15 +134,15 @@ def quick(**more: Any) -> Preset:
     """Few experts of few epochs and short stretches; `more` is the method's own."""
 
     def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-        """Five experts of ten epochs in minibatches of 64, ten steps of the student along one epoch."""
+        """Five experts of ten epochs in minibatches of 64, ten steps of the student along one epoch, or two where a class has more rows than one."""
         many = max(counts.values()) > 1
         return {
             "steps": 60,
             "syn_steps": 10,
-            "expert_epochs": 1,
-            "max_start_epoch": 4 if many else 2,
+            "expert_epochs": 2 if many else 1,
+            "max_start_epoch": 8 if many else 2,
             "batch_syn": 50 if many else None,
-            "lr": 10.0,
+            "lr": 30.0 if many else 10.0,
             "step_size": 0.05,
             "lr_lr": 1e-5,
             "augment": "none",
