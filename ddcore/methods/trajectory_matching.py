@@ -134,7 +134,7 @@ def quick(**more: Any) -> Preset:
     """Few experts of few epochs and short stretches; `more` is the method's own."""
 
     def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-        """Five experts of ten epochs in minibatches of 64, ten steps of the student along one epoch, or two where a class has more rows than one."""
+        """Five experts of ten epochs, ten steps of the student; easier and shorter stretches for one row a class."""
         many = max(counts.values()) > 1
         return {
             "steps": 60,
