@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from .base import Method, siamese
+from .base import Method, fixed_labels, siamese
 from .trajectory_matching import SETTINGS, MTTOptions, learn_step_size, matching, published, quick, training
 
 if TYPE_CHECKING:
@@ -99,15 +99,6 @@ def _datm(problem: Problem[Any], counts: Mapping[int, int], options: DATMOptions
     return Plan((experts, *_starting(options), _aligned(problem, options)))
 
 
-def _without_labels(problem: Problem[Any]) -> str | None:
-    import random
-
-    from ..parametrizations.base import Synthetic
-
-    made = problem.synthetic(dict.fromkeys(problem.data.groups, 1), None, random.Random(0))
-    return "its sets cannot learn labels; mtt keeps them" if type(made).learn_labels is Synthetic.learn_labels else None
-
-
 def _datm_setting(n: int, m: int, t: tuple[int, int, int], lr: float, lr_y: float, **more: Any) -> Mapping[str, Any]:
     first, now, last = t
     window = {"min_start_epoch": first, "current_max_start_epoch": now, "max_start_epoch": last}
@@ -148,7 +139,7 @@ DATM = Method(
     plan=_datm,
     presets={"quick": quick(**QUICK), "paper": published(DATM_SETTINGS)},
     needs=("experts",),
-    refuses=_without_labels,
+    refuses=fixed_labels,
 )
 
 
@@ -213,7 +204,7 @@ PAD = Method(
         "paper": published(PAD_SETTINGS),
     },
     needs=("experts",),
-    refuses=_without_labels,
+    refuses=fixed_labels,
 )
 
 

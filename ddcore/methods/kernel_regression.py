@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method
+from .base import Method, fixed_labels
 
 if TYPE_CHECKING:
     from ..parametrizations.base import Synthetic
@@ -42,14 +42,9 @@ def _one_of_k(problem: Problem[Any]) -> bool:
     return bool((y.max(1).values == 1).all() and (y.sum(1) == 1).all())
 
 
-def _labels(problem: Problem[Any], counts: Mapping[int, int]) -> Labels:
+def _labels(problem: Problem[Any]) -> Labels:
     """Learned, where the problem's set can learn them and predictions are of one of k classes."""
-    from ..parametrizations.base import Synthetic
-    from ..seeds import stream
-
-    made = problem.synthetic(counts, None, stream("probe"))
-    can = type(made).learn_labels is not Synthetic.learn_labels
-    return "learned" if can and _one_of_k(problem) else "fixed"
+    return "learned" if fixed_labels(problem) is None and _one_of_k(problem) else "fixed"
 
 
 def _ready(labels: Labels, scale: Callable[[int], float]) -> Callable[[Work[Any], Synthetic[Any]], None]:
@@ -159,10 +154,8 @@ def _ls_preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str,
     return {"kernel": next(iter(problem.kernels))}
 
 
-def _without_labels(problem: Problem[Any]) -> str | None:
-    if _labels(problem, dict.fromkeys(problem.data.groups, 1)) == "fixed":
-        return "its sets cannot learn labels; kip keeps them"
-    return _without_kernels(problem)
+def _without_labels_or_kernels(problem: Problem[Any]) -> str | None:
+    return fixed_labels(problem) or _without_kernels(problem)
 
 
 LS = Method(
@@ -173,7 +166,7 @@ LS = Method(
     options=LSOptions,
     plan=_ls,
     presets={"quick": _ls_preset, "paper": _ls_preset},
-    refuses=_without_labels,
+    refuses=_without_labels_or_kernels,
 )
 
 
@@ -222,13 +215,13 @@ def _plain(problem: Problem[Any]) -> str | None:
 
 def _rfad_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """300 updates, ten times the learning rate, 256 real rows."""
-    learned = {"labels": _labels(problem, counts), "model": _plain(problem)}
+    learned = {"labels": _labels(problem), "model": _plain(problem)}
     return {"steps": 300, "lr": 1e-2, "n_real": 256, "networks": 4, **learned}
 
 
 def _rfad_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The paper's networks have no normalisation."""
-    return {"labels": _labels(problem, counts), "model": _plain(problem)}
+    return {"labels": _labels(problem), "model": _plain(problem)}
 
 
 RFAD = Method(
@@ -286,12 +279,12 @@ def _frepo(problem: Problem[Any], counts: Mapping[int, int], options: FRePoOptio
 
 def _frepo_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """600 updates at thirty times the learning rate, 256 real rows."""
-    return {"steps": 600, "lr": 1e-2, "n_real": 256, "labels": _labels(problem, counts)}
+    return {"steps": 600, "lr": 1e-2, "n_real": 256, "labels": _labels(problem)}
 
 
 def _frepo_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The published code's settings."""
-    return {"labels": _labels(problem, counts)}
+    return {"labels": _labels(problem)}
 
 
 FREPO = Method(
@@ -351,12 +344,12 @@ def _rcig(problem: Problem[Any], counts: Mapping[int, int], options: RCIGOptions
 def _rcig_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """200 updates at ten times the learning rate, 256 real rows, four conjugate gradients, ten networks."""
     fewer = {"steps": 200, "lr": 0.03, "n_real": 256, "solve": 4, "networks": 10, "averaging": 0.95}
-    return {**fewer, "labels": _labels(problem, counts), "model": _plain(problem)}
+    return {**fewer, "labels": _labels(problem), "model": _plain(problem)}
 
 
 def _rcig_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The published code's settings; the paper's networks have no normalisation."""
-    return {"labels": _labels(problem, counts), "model": _plain(problem)}
+    return {"labels": _labels(problem), "model": _plain(problem)}
 
 
 RCIG = Method(
