@@ -17,7 +17,7 @@ GIVEN = ["--method", "random", "--ipc", "1", "--out", "x"]
     ("words", "said"),
     [
         (["toy/dot", *GIVEN], ["no problem 'toy/dot'", "toy/dots"]),
-        (["toy/dots", *GIVEN, "--method", "dcc"], ["no method 'dcc'", "dc"]),
+        (["toy/dots", *GIVEN, "--method", "dcx"], ["no method 'dcx'", "dc"]),
         (["toy/dots", *GIVEN, "--method", "dm", "--set", "model=wider"], ["no model 'wider'", "wide"]),
         (["toy/dots", *GIVEN, "--ipc", "21"], ["20 training rows", "21", "largest ipc"]),
         (["toy/dots", *GIVEN, "--ipc", "0"], ["ipc must be at least 1"]),
