@@ -68,15 +68,26 @@ def test_a_diverged_run_saves_its_last_good_state(ddcore, tmp_path):
     assert saved.tensors["x"].isfinite().all()
 
 
+COMMAND = """
+import signal
+from ddcore.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+main()
+"""
+
+
 def test_ctrl_c(tmp_path):
     # not `-m ddcore`: Python ends that by the signal itself, where it fell into code compiled from text (dataclasses)
-    command = [sys.executable, "-c", "from ddcore.cli import main; main()", *RUN[:-1], "1000000", "--out", "a"]
+    command = [sys.executable, "-c", COMMAND, *RUN[:-1], "1000000", "--out", "a"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "a.partial/run.toml").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "a.partial/run.toml").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=60)
+    finally:
+        running.kill()
     assert running.returncode == 130
     assert "Interrupted" in stderr
     assert "Traceback" not in stderr
