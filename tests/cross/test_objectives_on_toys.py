@@ -99,6 +99,7 @@ CHEAP = {
     "judged_epochs": 1,
     "unroll": 2,
 }
+FAR = {"syn_steps": 12, "step_size": 0.2}  # beyond the expert
 BUDGET = {"image": {"ipc": 2}, "graph": {"ratio": 0.1}, "text": {"ipc": 2}, "recommender": {"ipc": 6}}
 OBJECTIVES = {
     **{f"gradient {d}": (GradientMatching(n_real=32, distance=d), 0.02) for d in DISTANCES},
@@ -275,7 +276,7 @@ def losses(tmp_path_factory):
         for name in CORE:
             method = resolve_method(name, p)
             if method.family != "selection" and method.refuses(p) is None:
-                far = {"syn_steps": 12, "step_size": 0.5} if "syn_steps" in method.options.model_fields else {}
+                far = {k: v for k, v in FAR.items() if k in method.options.model_fields}
                 history = ddcore.distill(p, method, ipc=2, options={**cheap(name, p), **far}, seed=3).history
                 found.setdefault(method.family, {})[name] = [record["loss"] for record in history]
     return found

@@ -37,7 +37,7 @@ def test_an_estimate_is_of_the_run_that_was_asked_for():
 
 def test_the_preset_sets_the_steps():
     quick, paper = (estimate(toys.image(), "dm", ipc=1, preset=p) for p in ("quick", "paper"))
-    assert (quick.steps, paper.steps) == (1000, 20_000)
+    assert (quick.steps, paper.steps) == (300, 20_000)
 
 
 @pytest.mark.parametrize("method", ["dm", "random"])
