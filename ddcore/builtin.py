@@ -14,12 +14,48 @@ def ddcore_entries() -> Iterator[Entry]:
     """Methods, objectives, parametrizations, protocols and exporters that serve every modality."""
     yield Entry("method", "dm", "ddcore.methods.dm:DM", "Distribution matching: class means in random networks.")
     yield Entry(
+        "method",
+        "datadam",
+        "ddcore.methods.distribution_matching:DATADAM",
+        "Attention matching: where the layers of random networks answer.",
+    )
+    yield Entry(
+        "method",
+        "cafe",
+        "ddcore.methods.distribution_matching:CAFE",
+        "Layer-wise means that tell real rows apart, along watched networks.",
+    )
+    yield Entry(
         "method", "m3d", "ddcore.methods.distribution_distances:M3D", "Kernel matching: all moments of features."
+    )
+    yield Entry(
+        "method",
+        "iid",
+        "ddcore.methods.distribution_matching:IID",
+        "DM with close classes in trained networks, and covariances.",
+    )
+    yield Entry(
+        "method",
+        "dsdm",
+        "ddcore.methods.distribution_matching:DSDM",
+        "Means and covariances in trained networks, with a memory of means.",
+    )
+    yield Entry("method", "lqm", "ddcore.methods.distribution_distances:LQM", "Quantiles of every feature.")
+    yield Entry(
+        "method",
+        "dance",
+        "ddcore.methods.distribution_matching:DANCE",
+        "DM along the way of experts, whose ends calibrate the set.",
     )
     yield Entry(
         "method", "idm", "ddcore.methods.distribution_distances:IDM", "Class-wise means in a queue of trained networks."
     )
-    yield Entry("method", "lqm", "ddcore.methods.distribution_distances:LQM", "Quantiles of every feature.")
+    yield Entry(
+        "method",
+        "bacon",
+        "ddcore.methods.distribution_distances:BACON",
+        "A likelihood of class-wise means in trained networks.",
+    )
     yield Entry(
         "method",
         "ncfm",
@@ -32,12 +68,6 @@ def ddcore_entries() -> Iterator[Entry]:
         "ddcore.methods.distribution_distances:WMDD",
         "Wasserstein barycentres of classes, under a teacher.",
     )
-    yield Entry(
-        "method",
-        "bacon",
-        "ddcore.methods.distribution_distances:BACON",
-        "A likelihood of class-wise means in trained networks.",
-    )
     yield Entry("method", "dc", "ddcore.methods.dc:DC", "Gradient matching along the training of networks.")
     yield Entry("method", "dsa", "ddcore.methods.dc:DSA", "Gradient matching under siamese augmentation.")
     yield Entry(
@@ -45,6 +75,12 @@ def ddcore_entries() -> Iterator[Entry]:
         "dcc",
         "ddcore.methods.gradient_matching:DCC",
         "Gradient matching of all classes' sum: what tells them apart.",
+    )
+    yield Entry(
+        "method",
+        "egm",
+        "ddcore.methods.gradient_matching:EGM",
+        "Gradient matching within and across classes, by angle and length.",
     )
     yield Entry(
         "method",
@@ -72,53 +108,40 @@ def ddcore_entries() -> Iterator[Entry]:
     )
     yield Entry(
         "method",
-        "egm",
-        "ddcore.methods.gradient_matching:EGM",
-        "Gradient matching within and across classes, by angle and length.",
-    )
-    yield Entry(
-        "method",
         "lcmat",
         "ddcore.methods.gradient_matching:LCMAT",
         "Gradient matching that also matches how the loss bends.",
     )
     yield Entry(
         "method",
-        "datadam",
-        "ddcore.methods.distribution_matching:DATADAM",
-        "Attention matching: where the layers of random networks answer.",
+        "mtt",
+        "ddcore.methods.trajectory_matching:MTT",
+        "Training on the set follows experts over many steps.",
+    )
+    yield Entry(
+        "method", "tesla", "ddcore.methods.trajectory_matching:TESLA", "MTT's loss in the memory of one training step."
+    )
+    yield Entry("method", "ftd", "ddcore.methods.trajectory_matching:FTD", "MTT with experts of flat training.")
+    yield Entry(
+        "method", "att", "ddcore.methods.matched_stretches:ATT", "MTT with the student's step that comes closest."
     )
     yield Entry(
         "method",
-        "cafe",
-        "ddcore.methods.distribution_matching:CAFE",
-        "Layer-wise means that tell real rows apart, along watched networks.",
+        "datm",
+        "ddcore.methods.aligned_trajectories:DATM",
+        "MTT with soft labels and stretches as hard as the set can hold.",
+    )
+    yield Entry(
+        "method", "pad", "ddcore.methods.aligned_trajectories:PAD", "DATM with easy rows first, over the deep layers."
     )
     yield Entry(
         "method",
-        "iid",
-        "ddcore.methods.distribution_matching:IID",
-        "DM with close classes in trained networks, and covariances.",
+        "seqmatch",
+        "ddcore.methods.aligned_trajectories:SEQMATCH",
+        "MTT on a set in parts, one after another.",
     )
-    yield Entry(
-        "method",
-        "dsdm",
-        "ddcore.methods.distribution_matching:DSDM",
-        "Means and covariances in trained networks, with a memory of means.",
-    )
-    yield Entry(
-        "method",
-        "dance",
-        "ddcore.methods.distribution_matching:DANCE",
-        "DM along the way of experts, whose ends calibrate the set.",
-    )
-    yield Entry("method", "kip", "ddcore.methods.kernel_regression:KIP", "Infinite-width kernel regression on the set.")
-    yield Entry("method", "rfad", "ddcore.methods.kernel_regression:RFAD", "Regression on many random networks.")
-    yield Entry(
-        "method", "frepo", "ddcore.methods.kernel_regression:FREPO", "Regression on a pool of trained networks."
-    )
-    yield Entry("method", "rcig", "ddcore.methods.kernel_regression:RCIG", "Implicit gradients of linearised networks.")
-    yield Entry("method", "ls", "ddcore.methods.kernel_regression:LS", "Real rows with solved labels.")
+    yield Entry("method", "pp", "ddcore.methods.matched_stretches:PP", "MTT over the parameters that can be matched.")
+    yield Entry("method", "mct", "ddcore.methods.matched_stretches:MCT", "MTT along straight lines.")
     yield Entry(
         "method",
         "dd",
@@ -146,36 +169,13 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "method", "rtp", "ddcore.methods.meta_learning:RTP", "Back-propagation through a long training with momentum."
     )
+    yield Entry("method", "kip", "ddcore.methods.kernel_regression:KIP", "Infinite-width kernel regression on the set.")
+    yield Entry("method", "ls", "ddcore.methods.kernel_regression:LS", "Real rows with solved labels.")
+    yield Entry("method", "rfad", "ddcore.methods.kernel_regression:RFAD", "Regression on many random networks.")
     yield Entry(
-        "method",
-        "mtt",
-        "ddcore.methods.trajectory_matching:MTT",
-        "Training on the set follows experts over many steps.",
+        "method", "frepo", "ddcore.methods.kernel_regression:FREPO", "Regression on a pool of trained networks."
     )
-    yield Entry(
-        "method", "tesla", "ddcore.methods.trajectory_matching:TESLA", "MTT's loss in the memory of one training step."
-    )
-    yield Entry("method", "ftd", "ddcore.methods.trajectory_matching:FTD", "MTT with experts of flat training.")
-    yield Entry(
-        "method", "att", "ddcore.methods.matched_stretches:ATT", "MTT with the student's step that comes closest."
-    )
-    yield Entry("method", "pp", "ddcore.methods.matched_stretches:PP", "MTT over the parameters that can be matched.")
-    yield Entry("method", "mct", "ddcore.methods.matched_stretches:MCT", "MTT along straight lines.")
-    yield Entry(
-        "method",
-        "datm",
-        "ddcore.methods.aligned_trajectories:DATM",
-        "MTT with soft labels and stretches as hard as the set can hold.",
-    )
-    yield Entry(
-        "method", "pad", "ddcore.methods.aligned_trajectories:PAD", "DATM with easy rows first, over the deep layers."
-    )
-    yield Entry(
-        "method",
-        "seqmatch",
-        "ddcore.methods.aligned_trajectories:SEQMATCH",
-        "MTT on a set in parts, one after another.",
-    )
+    yield Entry("method", "rcig", "ddcore.methods.kernel_regression:RCIG", "Implicit gradients of linearised networks.")
     yield Entry(
         "method", "random", "ddcore.methods.coresets:RANDOM", "Uniform real rows: the baseline of every report."
     )
