@@ -32,7 +32,8 @@ autodoc_preserve_defaults = True
 
 
 def shown_as_it_stands(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text: an indented passage is code or a formula, and a trailing underscore links nowhere."""
+    """Docstrings are plain text: an indented passage is code or a formula, a trailing underscore links nowhere, and bars
+    are norms."""
     found: list[str] = []
     last, literal = "", False  # the last line of text; within an indented passage
     for line in lines:
@@ -41,7 +42,7 @@ def shown_as_it_stands(app: Sphinx, what: str, name: str, obj: Any, options: Any
             literal = True
         elif line and not line.startswith("    "):
             literal = False
-        found.append(line if literal else line.replace("_\\", "\\_\\\\"))
+        found.append(line if literal else line.replace("_\\", "\\_\\\\").replace("|", "\\|"))
         last = line or last
     lines[:] = found
 

@@ -19,7 +19,7 @@ def flat_gradients(
 ) -> list[Tensor | None]:
     r"""The update direction of adaptive GSAM, for each parameter; None where the loss bypasses it.
 
-    With g the gradient at theta, the loss is looked at again at \theta + \rho \theta^2 g / |\theta g|, the worst place of a
+    With g the gradient at theta, the loss is looked at again at \theta + \rho \theta^2 g / norm(\theta g), the worst place of a
     neighbourhood that is scaled by the parameters (Kwon et al., ASAM, ICML 2021). Its gradient h is what SAM follows
     (\alpha = 0; Foret et al., ICLR 2021); GSAM also climbs along the part of g that is orthogonal to h, which narrows the gap
     between the two losses: h - \alpha g_\perp (Zhuang et al., ICLR 2022, algorithm 1). FTD trains its experts so (Du et al.,
