@@ -257,11 +257,12 @@ def _seconds(problem: Problem[Any], synthetic: Selected[Any], recipe: Recipe, mo
         return math.inf  # it trains itself: no step to measure
     ids = synthetic.chosen[: None if recipe.size is None else 4 * recipe.size]
     probe, short = Selected(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)
-    train(problem, probe, short, 0, model)
-    began = time.perf_counter()
-    train(problem, probe, short, 0, model)
-    seconds_a_step = (time.perf_counter() - began) / short.steps(len(ids))
-    return seconds_a_step * recipe.steps(len(synthetic.chosen))
+    laps = []
+    for _ in range(3):  # the first is slow, and another program may disturb one
+        began = time.perf_counter()
+        train(problem, probe, short, 0, model)
+        laps.append(time.perf_counter() - began)
+    return min(laps) / (short.epochs * len(ids)) * recipe.epochs * len(synthetic.chosen)
 
 
 def _bytes(synthetic: Synthetic[Any]) -> int:
