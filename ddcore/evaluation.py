@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -18,7 +20,7 @@ from .cache import cache_folder
 from .devices import resolve_device
 from .errors import DataError, OptionError, UnknownName, choices
 from .inner import fit, optimiser
-from .parametrizations.base import Selected, Synthetic
+from .parametrizations.base import RealRows, Selected, Synthetic
 from .plugins import installed
 from .problem import Problem
 from .recipes import Recipe
@@ -168,11 +170,38 @@ def train(
     batches_an_epoch = max(recipe.steps(rows) // recipe.epochs, 1)
     batches = (synthetic.train_batch(training, t, order, recipe.size) for t in range(recipe.steps(rows)))
     opt = optimiser(net, recipe.rule, recipe.lr or 0.01, weight_decay=recipe.weight_decay)
-    lr = recipe.lr
+
+    def lr(step: int) -> float:
+        return (recipe.lr or 0.0) * recipe.factor(step // batches_an_epoch)
+
+    def advance(first: int, steps: int) -> None:
+        fit(training, net, islice(batches, steps), opt, None if recipe.lr is None else lambda t: lr(first + t))
+
     with torch_seeded(seed, "train"):
-        return fit(
-            training, net, batches, opt, None if lr is None else lambda t: lr * recipe.factor(t // batches_an_epoch)
+        if recipe.keep == "last":
+            advance(0, recipe.steps(rows))
+        else:
+            _keep_best(problem, net, advance, recipe.steps(rows), recipe.val_every * batches_an_epoch)
+    return net
+
+
+def _keep_best(
+    problem: Problem[B], net: nn.Module, advance: Callable[[int, int], None], steps: int, every: int
+) -> None:
+    """Trains by `advance(first, steps)`, scores on val after every `every` steps, and leaves the network as it was at the
+    best of its main metric, the first of equals."""
+    if not problem.data.ids(split="val"):
+        raise DataError(
+            f"the protocol keeps the epoch that is best on val and {problem.name} has no val rows: "
+            "give it some, or choose a protocol that keeps the last epoch"
         )
+    metric, best, kept = problem.task.metrics[0], -math.inf, net.state_dict()
+    for first in range(0, steps, every):
+        advance(first, every)
+        found = score(problem, net, "val")[metric.name] * (1 if metric.higher_is_better else -1)
+        if found > best:
+            best, kept = found, copy.deepcopy(net.state_dict())
+    net.load_state_dict(kept)
 
 
 @torch.no_grad()
@@ -221,7 +250,7 @@ def _ceilings(
     """Scores of training on all rows: cached, computed, or a hint at the command that would."""
     scores: list[Score] = []
     hint = ""
-    everything = Selected(problem.data, {g: problem.data.ids(g) for g in problem.data.groups})
+    everything = RealRows.all(problem.data)
     fingerprint = problem.fingerprint()
     for model in models:
         shapes = [[n, *p.shape] for n, p in problem.new_model(stream("shapes"), model).named_parameters()]
@@ -251,12 +280,12 @@ def _known(file: Path) -> list[Values]:
     return found
 
 
-def _seconds(problem: Problem[Any], synthetic: Selected[Any], recipe: Recipe, model: str) -> float:
+def _seconds(problem: Problem[Any], synthetic: RealRows[Any], recipe: Recipe, model: str) -> float:
     """What one training on real rows would take, from a few steps; infinite where that cannot be told."""
     if callable(getattr(problem.new_model(stream("probe"), model), "fit", None)):
         return math.inf  # it trains itself: no step to measure
     ids = synthetic.chosen[: None if recipe.size is None else 4 * recipe.size]
-    probe, short = Selected(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)
+    probe, short = RealRows(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)
     laps = []
     for _ in range(3):  # the first is slow, and another program may disturb one
         began = time.perf_counter()

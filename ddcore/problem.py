@@ -107,6 +107,11 @@ class DataSource(ABC, Generic[B]):
         ids = self.ids(split=split)
         return (self.take(ids[i : i + size]) for i in range(0, len(ids), size))
 
+    def kept(self, ids: Sequence[int]) -> DataSource[B]:
+        """What remains of the data when only the training rows `ids` are stored; they keep their ids. The data itself where
+        a row stands alone; of a graph the subgraph that these nodes induce."""
+        return self
+
     def to(self, device: torch.device) -> DataSource[B]:
         """The same data, whose batches come on `device`."""
         return _Placed(self, device)
@@ -146,6 +151,9 @@ class _Derived(DataSource[B]):
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> B:
         return self.data.take(ids, rng)
 
+    def kept(self, ids: Sequence[int]) -> DataSource[B]:
+        return self.data.kept(ids)
+
 
 class _Placed(_Derived[B]):
     def __init__(self, data: DataSource[B], device: torch.device) -> None:
@@ -154,6 +162,9 @@ class _Placed(_Derived[B]):
 
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> B:
         return place(self.data.take(ids, rng), self.device)
+
+    def kept(self, ids: Sequence[int]) -> DataSource[B]:
+        return _Placed(self.data.kept(ids), self.device)
 
     def fingerprint(self) -> str:
         return self.data.fingerprint()
@@ -164,12 +175,12 @@ class Subset(_Derived[B]):
 
     def __init__(self, data: DataSource[B], ids: Iterable[int]) -> None:
         super().__init__(data)
-        self.kept = frozenset(ids)
-        self.groups = [g for g in data.groups if any(i in self.kept for i in data.ids(g))]
+        self.rows = frozenset(ids)
+        self.groups = [g for g in data.groups if any(i in self.rows for i in data.ids(g))]
 
     def ids(self, group: int | None = None, split: str = "train") -> Sequence[int]:
         ids = self.data.ids(group, split)
-        return [i for i in ids if i in self.kept] if split == "train" else ids
+        return [i for i in ids if i in self.rows] if split == "train" else ids
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ Rule = Literal["sgd", "momentum", "adam", "adamw"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained on a set. Scores are of the last epoch, never of the best."""
+    """How a network is trained on a set, and which epoch's network is scored: never the best on test."""
 
     name: str  # "matching@1"
     epochs: int = 300
@@ -22,6 +22,10 @@ class Recipe:
     weight_decay: float = 5e-4
     drop_after: float | None = 0.5  # the learning rate falls to a tenth after this part of the epochs
     augment: str | None = None  # the problem's augmentation that training batches go through
+    keep: Literal["last", "val"] = (
+        "last"  # the network of the last epoch, or of the epoch that is best on real val rows
+    )
+    val_every: int = 1  # epochs between two scores on val
 
     def steps(self, rows: int) -> int:
         """Updates of one training on `rows` rows."""

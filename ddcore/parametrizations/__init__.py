@@ -1,5 +1,5 @@
 """What is learned: the contract, and sets of real rows."""
 
-from .base import Selected, Synthetic
+from .base import RealRows, Selected, Synthetic
 
-__all__ = ["Selected", "Synthetic"]
+__all__ = ["RealRows", "Selected", "Synthetic"]

@@ -16,7 +16,7 @@ from ..labels import LabelKind
 from ..problem import DataSource, Problem, tensors
 from ..seeds import stream
 
-__all__ = ["Selected", "Synthetic"]
+__all__ = ["RealRows", "Selected", "Synthetic"]
 B = TypeVar("B")
 
 
@@ -180,14 +180,29 @@ class Synthetic(nn.Module, Generic[B]):
         raise NotImplementedError(f"{cls.__name__} does not say how it is reopened: write `restore`")
 
 
-class Selected(Synthetic[B]):
-    """Real rows, held by id: a coreset, and the random baseline of every report."""
-
-    parametrization = "selected"
+class RealRows(Synthetic[B]):
+    """Real rows where they stand, among all the others: what a network on the whole data is trained on."""
 
     def __init__(self, data: DataSource[B], ids: Mapping[int, Sequence[int]], step_size: float = 0.01) -> None:
         super().__init__({g: len(chosen) for g, chosen in ids.items()}, step_size)
         self.data, self.chosen = data, [i for chosen in ids.values() for i in chosen]
+
+    @classmethod
+    def all(cls, data: DataSource[B]) -> Self:
+        """Every training row."""
+        return cls(data, {g: data.ids(g) for g in data.groups})
+
+    def take(self, ids: Sequence[int], rng: Random | None = None) -> B:
+        return self.data.take([self.chosen[i] for i in ids], rng)
+
+
+class Selected(RealRows[B]):
+    """Real rows that are stored alone, held by id: a coreset, and the random baseline of every report."""
+
+    parametrization = "selected"
+
+    def __init__(self, data: DataSource[B], ids: Mapping[int, Sequence[int]], step_size: float = 0.01) -> None:
+        super().__init__(data.kept([i for chosen in ids.values() for i in chosen]), ids, step_size)
 
     @classmethod
     def random(cls, data: DataSource[B], counts: Mapping[int, int], rng: Random) -> Selected[B]:
@@ -198,9 +213,6 @@ class Selected(Synthetic[B]):
                     f"group {g} has {len(data.ids(g))} training rows and {n} are asked for: lower the budget"
                 )
         return cls(data, {g: rng.sample(list(data.ids(g)), n) for g, n in counts.items()})
-
-    def take(self, ids: Sequence[int], rng: Random | None = None) -> B:
-        return self.data.take([self.chosen[i] for i in ids], rng)
 
     def stored(self) -> dict[str, Tensor]:
         return {**super().stored(), "ids": torch.tensor(self.chosen)}

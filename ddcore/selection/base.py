@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..inner import fit, optimiser
-from ..parametrizations.base import Selected
+from ..parametrizations.base import RealRows, Selected
 from ..problem import DataSource, Problem
 from ..seeds import torch_seeded
 
@@ -43,10 +43,7 @@ def choose(
 def _trained(problem: Problem[B], rng: random.Random, epochs: int, model: str | None) -> nn.Module:
     net = problem.new_model(rng, model)
     if epochs:
-        everything, seed = (
-            Selected(problem.data, {g: problem.data.ids(g) for g in problem.data.groups}),
-            rng.getrandbits(31),
-        )
+        everything, seed = RealRows.all(problem.data), rng.getrandbits(31)
         steps = epochs * -(-len(everything.chosen) // 256)
         batches = (everything.train_batch(problem.training_with(None), t, seed, 256) for t in range(steps))
         with torch_seeded(rng.getrandbits(63)):  # dropout

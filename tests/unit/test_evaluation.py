@@ -13,10 +13,10 @@ import ddcore
 from ddcore import evaluation, labels
 from ddcore.errors import DataError, OptionError, UnknownName
 from ddcore.evaluation import evaluate, protocol, score, train
-from ddcore.parametrizations import Selected
+from ddcore.parametrizations import RealRows, Selected
 from ddcore.problem import Metric, Output, Subset
 from ddcore.recipes import MATCHING, MATCHING_AUGMENTED, Recipe
-from ddcore.rows import Classification, RowSynthetic
+from ddcore.rows import Classification, RowData, RowSynthetic
 from ddcore.seeds import stream
 
 SHORT = Recipe("short@1", epochs=8, size=4, lr=0.1)
@@ -194,7 +194,7 @@ def test_random_rows_are_another_draw_for_each_network_under_the_same_recipe(pai
     monkeypatch.setattr(evaluation, "train", spy)
     monkeypatch.setattr(evaluation, "CEILING_SECONDS", 0.0)
     evaluate(s, p, seeds=3, protocol=SHORT)
-    real = [(x, recipe, seed) for x, recipe, seed in seen if isinstance(x, Selected) and recipe == SHORT]
+    real = [(x, recipe, seed) for x, recipe, seed in seen if isinstance(x, RealRows) and recipe == SHORT]
     assert {seed for _, _, seed in real} == {0, 1, 2}
     assert all(x.counts == {0: 1, 1: 3, 2: 2} for x, _, _ in real)
     assert len({tuple(x.chosen) for x, _, _ in real}) == 3
@@ -245,7 +245,7 @@ def test_a_ceiling_is_computed_once_and_cached(pair, cache, monkeypatch):
     p, s = pair
     first = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT)
     assert len(list(cache.rglob("*.json"))) == 1
-    everything = Selected(p.data, {g: p.data.ids(g) for g in p.data.groups})
+    everything = RealRows.all(p.data)
     assert first.ceilings[0].values == (score(p, train(p, everything, SHORT, 0, "mlp"))["accuracy"],)
     sizes = []
     inner = evaluation.train
@@ -349,3 +349,43 @@ def test_an_artifact_of_other_data_is_noted():
     made = ddcore.distill(p, "random", ipc=2)
     other = toys.image(preprocessing=replace(p.preprocessing, name="normalise"))
     assert "fingerprints differ" in " ".join(evaluate(made, other, seeds=1, protocol=SHORT).notes)
+
+
+def test_a_protocol_may_keep_the_epoch_that_is_best_on_val():
+    """Against a plain loop over trainings of every length."""
+    p = toys.image()
+    s = p.synthetic(toys.COUNTS["image"], p.data.sample(2, p.data.groups, rng=random.Random(0)), random.Random(0))
+    recipe = Recipe("toy-val@1", epochs=12, size=2, lr=0.05, drop_after=None, keep="val", val_every=2)
+    lengths = range(2, 13, 2)
+    nets = [train(p, s, replace(recipe, epochs=n, keep="last"), 3) for n in lengths]
+    found = [score(p, net, "val")["accuracy"] for net in nets]
+    best = nets[found.index(max(found))]
+    kept = train(p, s, recipe, 3)
+    assert max(found) > found[0] or found[0] > found[-1], "the choice must matter"
+    for a, b in zip(kept.parameters(), best.parameters(), strict=True):
+        assert torch.equal(a, b)
+    without = replace(p, data=RowData(p.data.x, p.data.y, {"train": p.data.ids(), "test": p.data.ids(split="test")}))
+    with pytest.raises(DataError, match=r"best on val.*image/toy has no val rows"):
+        train(without, s, recipe, 3)
+
+
+def test_the_random_baseline_is_stored_alone_and_the_ceiling_is_not():
+    """Data whose rows are worth less without the others: what is kept forgets them."""
+
+    class Lonely(RowData):
+        def kept(self, ids):
+            return RowData(torch.zeros_like(self.x), self.y, self.splits)
+
+    whole = toys.pictures()
+    p = toys.image(data=Lonely(whole.x, whole.y, whole.splits))
+    ids = {0: [0, 3], 1: [1], 2: [2]}
+    chosen = Selected(p.data, ids)
+    for alone in (
+        chosen,
+        Selected.restore(p, chosen.config(), chosen.stored()),
+        Selected(Subset(p.data, range(30)), ids),
+    ):
+        assert not alone.batch().x.any()
+    assert Selected(p.data.to(torch.device("cpu")), ids).batch().x.device.type == "cpu"
+    everything = [i for g in whole.groups for i in whole.ids(g)]
+    assert torch.equal(RealRows.all(p.data).batch().x, whole.take(everything).x)
