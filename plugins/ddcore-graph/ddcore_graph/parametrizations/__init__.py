@@ -1,0 +1,1 @@
+"""Condensed graphs: what is learned of them."""
