@@ -20,8 +20,8 @@ __all__ = ["CondensedGraph"]
 
 
 class CondensedGraph(Synthetic[Graph]):
-    """N' nodes with features `x` and labels. A subclass writes `adjacency`, and with it what of the structure is stored; a batch is
-    the whole graph with the nodes that are asked for."""
+    """N' nodes with features `x` and labels. A subclass writes `adjacency`, and with it what of the structure is stored; a batch
+    is the whole graph with the nodes that are asked for."""
 
     def __init__(
         self, counts: Mapping[int, int], x: Tensor, labels: Labels | None = None, step_size: float = 0.01

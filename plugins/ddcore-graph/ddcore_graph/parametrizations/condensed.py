@@ -46,7 +46,9 @@ class CondensedSet(FeatureSet):
 
     def structure(self) -> list[nn.Parameter]:
         """What A' is made of, beside the features."""
-        return [p for n, p in self.named_parameters() if n not in ("x", "log_step_size") and not n.startswith("labels.")]
+        return [
+            p for n, p in self.named_parameters() if n not in ("x", "log_step_size") and not n.startswith("labels.")
+        ]
 
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of any set, and "structure"."""

@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddcore.labels import Labels

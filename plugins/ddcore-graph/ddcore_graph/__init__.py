@@ -1,0 +1,1 @@
+"""Graphs for ddcore: node and graph classification."""

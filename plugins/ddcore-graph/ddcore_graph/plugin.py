@@ -1,0 +1,38 @@
+"""What the graph plugin provides. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ddcore.plugins import Entry, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ddcore_api = 1
+
+PROBLEMS = {
+    "digits-knn": "Nearest-neighbour graph of handwritten digits, 10 classes; part of scikit-learn.",
+}
+
+PARAMETRIZATIONS = {
+    "features": ("features:FeaturesOnly", "Nodes without edges."),
+}
+
+RECIPES = {
+    "graph@1": ("GRAPH", "GCN's training: full batch, Adam 0.01, 600 epochs, best on val."),
+    "graph-level@1": ("GRAPH_LEVEL", "Graph classification: Adam 0.001, 500 epochs, best on val."),
+}
+
+
+@hookimpl
+def ddcore_entries() -> Iterator[Entry]:
+    """The problems, parametrizations and recipes."""
+    for name, summary in PROBLEMS.items():
+        here = name == "digits-knn"
+        target = f"ddcore_graph.problems:{name.replace('-', '_')}"
+        yield Entry("problem", f"graph/{name}", target, summary, offline=here, default=here)
+    for name, (target, summary) in PARAMETRIZATIONS.items():
+        yield Entry("parametrization", f"graph/{name}", f"ddcore_graph.parametrizations.{target}", summary)
+    for name, (target, summary) in RECIPES.items():
+        yield Entry("recipe", name, f"ddcore_graph.recipes:{target}", summary)
