@@ -308,6 +308,9 @@ def ddcore_entries() -> Iterator[Entry]:
         "The same, augmented, 1,000 epochs (DSA).",
     )
     yield Entry(
+        "recipe", "idc@1", "ddcore.recipes:IDC", "SGD, 1,000 epochs, CutMix on half of the batches (IDC, DREAM)."
+    )
+    yield Entry(
         "exporter", "pt", "ddcore.exporters:to_pt", "One .pt file of tensors, read by torch.load(weights_only=True)."
     )
     yield Entry("exporter", "hf", "ddcore.exporters:to_hf", "A Hugging Face data set on disk (needs ddcore[hf]).")

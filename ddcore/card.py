@@ -151,8 +151,8 @@ def _training(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor], recipe
         lines.append("Learning rates were learned with the set: `step_sizes` in `manifest.json`.")
     size = "the whole set at once" if recipe.size is None else f"batches of {recipe.size}"
     rate = "the set's own learning rate" if recipe.lr is None else f"learning rate {recipe.lr:g}"
-    if recipe.drop_after is not None:
-        rate += f", a tenth of it after {recipe.drop_after:.0%} of the epochs"
+    if recipe.schedule is not None:
+        rate += f", {recipe.schedule}"
     augment = f", augmented ({recipe.augment})" if recipe.augment else ""
     protocol = (
         f"The protocol `{recipe.name}` trains a fresh network on it for {recipe.epochs} epochs: {RULES[recipe.rule]}, {rate},\n"

@@ -122,6 +122,7 @@ def evaluate(
         rows=sum(synthetic.counts.values()),
         bytes=_bytes(synthetic),
         split=split,
+        epoch_rule=recipe.epoch_rule,
         seconds=time.perf_counter() - began,
         notes=tuple(notes),
     )

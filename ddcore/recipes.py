@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["MATCHING", "MATCHING_AUGMENTED", "Recipe", "Rule"]
+__all__ = ["IDC", "MATCHING", "MATCHING_AUGMENTED", "Cosine", "Drops", "Recipe", "Rule", "Schedule"]
 
 Rule = Literal["sgd", "momentum", "adam", "adamw"]
+
+
+@dataclass(frozen=True)
+class Drops:
+    """The learning rate is multiplied by `factor` after each of these parts of the epochs."""
+
+    after: tuple[float, ...] = (0.5,)
+    factor: float = 0.1
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """What the learning rate is multiplied by in that epoch, counted from 0."""
+        return self.factor ** sum(epoch > part * epochs for part in self.after)
+
+    def __str__(self) -> str:
+        return f"times {self.factor:g} after {', '.join(f'{part:.0%}' for part in self.after)} of the epochs"
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """The learning rate falls along a cosine, to 0 at `end` times the epochs: 1, or 2 for the half cosine of RDED's code."""
+
+    end: float = 1.0
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """What the learning rate is multiplied by in that epoch, counted from 0."""
+        return 0.5 * (1 + math.cos(math.pi * epoch / (self.end * epochs)))
+
+    def __str__(self) -> str:
+        return "falling along a cosine" if self.end == 1 else f"falling along the first {1 / self.end:.0%} of a cosine"
+
+
+Schedule = Drops | Cosine
 
 
 @dataclass(frozen=True)
@@ -20,7 +53,7 @@ class Recipe:
     rule: Rule = "momentum"
     lr: float | None = 0.01  # None: the set's own step sizes
     weight_decay: float = 5e-4
-    drop_after: float | None = 0.5  # the learning rate falls to a tenth after this part of the epochs
+    schedule: Schedule | None = Drops()  # of the learning rate; None: constant
     augment: str | None = None  # the problem's augmentation that training batches go through
     keep: Literal["last", "val"] = (
         "last"  # the network of the last epoch, or of the epoch that is best on real val rows
@@ -33,7 +66,12 @@ class Recipe:
 
     def factor(self, epoch: int) -> float:
         """What the learning rate is multiplied by in that epoch."""
-        return 0.1 if self.drop_after is not None and epoch > self.drop_after * self.epochs else 1.0
+        return 1.0 if self.schedule is None else self.schedule(epoch, self.epochs)
+
+    @property
+    def epoch_rule(self) -> str:
+        """Which epoch's network is scored, in words."""
+        return "last" if self.keep == "last" else f"best on val (every {self.val_every})"
 
 
 MATCHING = Recipe("matching@1")
@@ -42,3 +80,8 @@ MATCHING = Recipe("matching@1")
 
 MATCHING_AUGMENTED = Recipe("matching-augmented@1", epochs=1000, augment="train")
 """The same with siamese augmentation's per-row draws and 1,000 epochs (Zhao and Bilen 2021, DSA; DM)."""
+
+IDC = Recipe("idc@1", epochs=1000, size=64, schedule=Drops((2 / 3, 5 / 6), 0.2), augment="mixed")
+"""The evaluation of IDC, DREAM and NCFM's predecessors (Kim et al. 2022, their test): SGD 0.01, momentum 0.9, weight decay
+5e-4, batches of 64, 1,000 epochs, the learning rate a fifth after two thirds and again after five sixths, siamese augmentation
+and CutMix on every other batch."""

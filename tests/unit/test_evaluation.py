@@ -84,7 +84,7 @@ def by_hand(p, s, recipe, seed, model):
     for epoch in range(recipe.epochs):
         for k in range(per_epoch):
             batch, _ = s.train_batch(p, epoch * per_epoch + k, order, recipe.size)
-            opt.param_groups[0]["lr"] = recipe.lr * (0.1 if epoch > recipe.drop_after * recipe.epochs else 1.0)
+            opt.param_groups[0]["lr"] = recipe.lr * (0.1 if epoch > 0.5 * recipe.epochs else 1.0)
             opt.zero_grad()
             p.loss(net, batch).backward()
             opt.step()
@@ -105,8 +105,8 @@ def test_step_sizes_count_where_the_recipe_has_no_learning_rate(pair):
     p, s = pair
     s.learn_step_size().log_step_size.data = torch.tensor(0.03).log()
     own = train(p, s, replace(SHORT, lr=None), 0, "mlp")
-    same = train(p, s, replace(SHORT, lr=0.03, drop_after=None), 0, "mlp")
-    other = train(p, s, replace(SHORT, lr=0.01, drop_after=None), 0, "mlp")
+    same = train(p, s, replace(SHORT, lr=0.03, schedule=None), 0, "mlp")
+    other = train(p, s, replace(SHORT, lr=0.01, schedule=None), 0, "mlp")
     assert torch.allclose(own.head.weight, same.head.weight, atol=1e-6)
     assert not torch.allclose(own.head.weight, other.head.weight, atol=1e-4)
 
@@ -355,7 +355,7 @@ def test_a_protocol_may_keep_the_epoch_that_is_best_on_val():
     """Against a plain loop over trainings of every length."""
     p = toys.image()
     s = p.synthetic(toys.COUNTS["image"], p.data.sample(2, p.data.groups, rng=random.Random(0)), random.Random(0))
-    recipe = Recipe("toy-val@1", epochs=12, size=2, lr=0.05, drop_after=None, keep="val", val_every=2)
+    recipe = Recipe("toy-val@1", epochs=12, size=2, lr=0.05, schedule=None, keep="val", val_every=2)
     lengths = range(2, 13, 2)
     nets = [train(p, s, replace(recipe, epochs=n, keep="last"), 3) for n in lengths]
     found = [score(p, net, "val")["accuracy"] for net in nets]

@@ -1,18 +1,42 @@
 """Recipes: how often, how fast, and what their names promise."""
 
-from ddcore.recipes import MATCHING, MATCHING_AUGMENTED, Recipe
+import math
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
+
+from ddcore.recipes import IDC, MATCHING, MATCHING_AUGMENTED, Cosine, Drops, Recipe
 
 
 def test_a_recipe_counts_its_steps():
-    recipe = Recipe("r@1", epochs=10, size=4, drop_after=0.5)
+    recipe = Recipe("r@1", epochs=10, size=4)
     assert recipe.steps(6) == 20
     assert recipe.steps(4) == 10
     assert Recipe("r@1", epochs=10, size=None).steps(1000) == 10
     assert [recipe.factor(e) for e in (0, 5, 6, 9)] == [1.0, 1.0, 0.1, 0.1]
-    assert Recipe("r@1", drop_after=None).factor(299) == 1.0
+    assert Recipe("r@1", schedule=None).factor(299) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "theirs"),
+    [
+        (Drops((0.65, 0.85), 0.2), lambda opt: MultiStepLR(opt, [14, 18], 0.2)),
+        (Cosine(), lambda opt: CosineAnnealingLR(opt, 20)),
+        (Cosine(2.0), lambda opt: CosineAnnealingLR(opt, 40)),
+    ],
+)
+def test_schedules_are_torchs(schedule, theirs):
+    opt = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = theirs(opt)
+    for epoch in range(20):
+        assert math.isclose(Recipe("r@1", epochs=20, schedule=schedule).factor(epoch), opt.param_groups[0]["lr"])
+        opt.step()
+        scheduler.step()
 
 
 def test_the_published_protocols():
-    """DC's `evaluate_synset`: what `matching@1` means may not change."""
-    assert Recipe("matching@1", 300, 256, "momentum", 0.01, 5e-4, 0.5, None) == MATCHING
-    assert Recipe("matching-augmented@1", 1000, 256, "momentum", 0.01, 5e-4, 0.5, "train") == MATCHING_AUGMENTED
+    """DC's `evaluate_synset`, IDC's test: what these names mean may not change."""
+    assert Recipe("matching@1", 300, 256, "momentum", 0.01, 5e-4, Drops((0.5,), 0.1), None, "last") == MATCHING
+    assert Recipe("matching-augmented@1", 1000, 256, "momentum", 0.01, 5e-4, Drops(), "train") == MATCHING_AUGMENTED
+    assert Recipe("idc@1", 1000, 64, "momentum", 0.01, 5e-4, Drops((2 / 3, 5 / 6), 0.2), "mixed") == IDC

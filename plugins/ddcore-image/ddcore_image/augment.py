@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import pi
+from math import pi, sqrt
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, pad
+from torch.nn.functional import affine_grid, grid_sample, one_hot, pad
 
 from ddcore.errors import OptionError, choices
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ddcore.rows import Rows
 
-__all__ = ["DSA", "DSA_DIGITS", "Record", "Siamese"]
+__all__ = ["DSA", "DSA_DIGITS", "Mixed", "Record", "Siamese"]
 
 DSA = "color_crop_cutout_flip_scale_rotate"
 """The paper's strategy."""
@@ -83,6 +83,53 @@ class Siamese:
     def __call__(self, batch: Rows, seed: int) -> Rows:  # batch.x: (n, c, h, w)
         """The batch with its images transformed."""
         return replace(batch, x=self.record(seed, len(batch.x) if self.per_row else 1)(batch.x))
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Siamese augmentation of each row and, on half of the batches, CutMix (Yun et al. 2019): the evaluation of IDC.
+
+    CutMix pastes a box of another row's image, whose share of the area is uniform in [0, 1] before the image's border cuts it,
+    and mixes the labels in the shares that remain. A pure function of (batch, seed).
+    """
+
+    siamese: Siamese
+    classes: int
+    probability: float = 0.5
+
+    @property
+    def version(self) -> str:
+        """What results depend on."""
+        return f"mixed-1:{self.siamese.version}:{self.classes}:{self.probability:g}"
+
+    def __call__(self, batch: Rows, seed: int) -> Rows:  # batch.x: (n, c, h, w)
+        """The batch with its images transformed and, perhaps, mixed."""
+        batch = self.siamese(batch, seed)
+        generator = torch.Generator().manual_seed(seed ^ 1)  # the siamese draws are the seed's own
+        coin, area, cy, cx = torch.rand(4, generator=generator).tolist()
+        other = torch.randperm(len(batch.x), generator=generator).to(batch.x.device)
+        if coin >= self.probability:
+            return batch
+        h, w = batch.x.shape[2:]
+        (top, bottom), (left, right) = _span(cy, h, sqrt(area)), _span(cx, w, sqrt(area))
+        x = batch.x.clone()
+        x[:, :, top:bottom, left:right] = batch.x[other, :, top:bottom, left:right]
+        share = (bottom - top) * (right - left) / (h * w)
+
+        def mix(target: Tensor) -> Tensor:  # (n, k)
+            return (1 - share) * target + share * target[other]
+
+        if batch.values is not None:
+            return replace(batch, x=x, values=mix(batch.values))
+        assert batch.y is not None, "a batch carries y or values"
+        y = one_hot(batch.y, self.classes).to(x.dtype) if batch.y.ndim == 1 else batch.y
+        return replace(batch, x=x, y=mix(y))
+
+
+def _span(centre: float, side: int, part: float) -> tuple[int, int]:
+    """The pixels of that part of a side about the centre, as far as they are in the image."""
+    at, half = int(centre * side), int(part * side) // 2
+    return max(at - half, 0), min(at + half, side)
 
 
 # Each operation takes x (n, c, h, w) and u (r, 3) with r = 1 or n. Constants: Zhao & Bilen's published code.

@@ -16,7 +16,7 @@ from ddcore.recipes import MATCHING, Recipe
 from ddcore.rows import Classification, Rows, row_set, stratified_split
 from ddcore.seeds import stream
 
-from .augment import DSA, DSA_DIGITS, Siamese
+from .augment import DSA, DSA_DIGITS, Mixed, Siamese
 from .data import carve, image_data
 from .files import Item, Packed, class_folders, image_files, listing_key, pack
 from .imagenet import SUBSETS, read_tiny_imagenet
@@ -97,6 +97,7 @@ def image_problem(
     _, h, w, c = x.shape
     depth = depth or max(round(log2(min(h, w))) - 2, 2)
     strategy = DSA if flips else DSA_DIGITS
+    per_row = Siamese(strategy, per_row=True)
     classes = len(class_names)
     return Problem(
         name="image",
@@ -105,7 +106,7 @@ def image_problem(
         models=zoo((c, h, w), classes, depth=depth, width=width),
         synthetic=row_set((c, h, w)),
         recipe=recipe,
-        augmentations={"match": Siamese(strategy), "train": Siamese(strategy, per_row=True)},
+        augmentations={"match": Siamese(strategy), "train": per_row, "mixed": Mixed(per_row, classes)},
         kernels=kernels(depth=depth),
         preprocessing=done,
         class_names=tuple(class_names),

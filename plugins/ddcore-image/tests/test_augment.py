@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from ddcore_image.augment import DSA, DSA_DIGITS, Record, Siamese
+from ddcore_image.augment import DSA, DSA_DIGITS, Mixed, Record, Siamese
 
 from ddcore.errors import OptionError
 from ddcore.rows import Rows
@@ -248,3 +248,40 @@ def test_second_gradients_too(op):
     u = torch.rand(1, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     x = images(2, 2, 3, 4).requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: Record(op, u)(x).square(), (x,))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# CutMix
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_cutmix_mixes_labels_as_it_mixes_areas(soft):
+    """Images of one colour each: what is left of a colour is its label's share."""
+    n, k = 6, 4
+    y = torch.arange(n) % k
+    colours = torch.arange(1.0, n + 1)
+    rows = Rows(colours[:, None, None, None].expand(n, 1, 8, 10).clone(), torch.eye(k)[y] if soft else y)
+    nothing = Siamese("flip", per_row=True)
+    mixed = Mixed(nothing, k)
+    changed = 0
+    for seed in range(40):
+        out = mixed(rows, seed)
+        assert torch.equal(mixed(rows, seed).x, out.x)
+        if out.y is rows.y:
+            assert torch.equal(out.x, rows.x)
+            continue
+        changed += 1
+        for i in range(n):
+            shares = torch.stack([(out.x[i] == c).double().mean() for c in colours])
+            torch.testing.assert_close(
+                out.y[i].double(), shares @ torch.eye(k, dtype=torch.double)[y], atol=1e-6, rtol=0
+            )
+    assert 10 <= changed <= 30
+
+
+def test_cutmix_mixes_values_too():
+    rows = Rows(torch.randn(4, 1, 8, 8), values=torch.randn(4, 3))
+    outs = [Mixed(Siamese("flip", per_row=True), 3, probability=1.0)(rows, seed) for seed in range(5)]
+    for out in outs:
+        torch.testing.assert_close(out.values.sum(0), rows.values.sum(0))
+    assert any(not torch.equal(out.values, rows.values) for out in outs)
