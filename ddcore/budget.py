@@ -40,27 +40,24 @@ class Budget:
         return {"ipc": self.ipc} if self.ipc is not None else {"bytes": self.bytes or 0}
 
     def counts(self, data: DataSource, names: Sequence[str] = ()) -> Mapping[int, int]:
-        """Rows of each group: equal for ipc, in proportion for a ratio or bytes, at least one each. `names` are the classes'."""
+        """Rows of each group: equal for ipc, by the data's `quotas` for a ratio or bytes, at least one each. `names` are the
+        classes'."""
         sizes = {g: len(data.ids(g)) for g in data.groups}
         if self.ipc is not None:
             counts = dict.fromkeys(sizes, self.ipc)
         else:
             total = sum(sizes.values())
             if self.ratio is not None:
-                whole = (
-                    total
-                    if self.ratio_of == "labelled"
-                    else sum(len(data.ids(split=s)) for s in ("train", "val", "test"))
-                )
-                rows = round(self.ratio * whole)
+                rows = round(self.ratio * (total if self.ratio_of == "labelled" else data.population()))
             else:
-                row = nbytes(data.take(data.ids()[:1]))
+                first = data.ids()[:1]
+                row = nbytes(data.kept(first).take(first))
                 rows = (self.bytes or 0) // row
                 if rows < len(sizes):
                     raise BudgetError(
                         f"{self.bytes} bytes hold {rows} rows of {row} bytes; {len(sizes)} groups need one each"
                     )
-            counts = _proportional(max(rows, len(sizes)), sizes)
+            counts = data.quotas(max(rows, len(sizes)), sizes)
         for g, n in counts.items():
             if n > sizes[g]:
                 group = f"class {names[g]!r}" if g < len(names) else f"group {g}"
@@ -69,15 +66,3 @@ class Budget:
                     f"the largest ipc that every group can fill is {min(sizes.values())}"
                 )
         return counts
-
-
-def _proportional(rows: int, sizes: Mapping[int, int]) -> dict[int, int]:
-    """`rows` >= one a group, in all: each group's share or the whole number beside it, but at least one row."""
-    total = sum(sizes.values())
-    shares = {g: rows * n / total for g, n in sizes.items()}
-    counts = {g: max(int(share), 1) for g, share in shares.items()}
-    while (missing := rows - sum(counts.values())) > 0:
-        counts[max(counts, key=lambda g: shares[g] - counts[g])] += 1
-    for _ in range(-missing):
-        counts[max((g for g in counts if counts[g] > 1), key=lambda g: counts[g] - shares[g])] -= 1
-    return counts

@@ -112,6 +112,15 @@ class DataSource(ABC, Generic[B]):
         a row stands alone; of a graph the subgraph that these nodes induce."""
         return self
 
+    def population(self) -> int:
+        """What a ratio of all rows is of: those of every split; of a graph its nodes, also those in no split."""
+        return sum(len(self.ids(split=split)) for split in ("train", "val", "test"))
+
+    def quotas(self, rows: int, sizes: Mapping[int, int]) -> Mapping[int, int]:
+        """How `rows`, at least one a group, part among groups of these sizes: each group's share or the whole number beside
+        it, but at least one row. Fields that have a rule of their own write it."""
+        return _proportional(rows, sizes)
+
     def to(self, device: torch.device) -> DataSource[B]:
         """The same data, whose batches come on `device`."""
         return _Placed(self, device)
@@ -139,6 +148,17 @@ def draw(ids: Sequence[int], n: int, rng: random.Random) -> list[int]:
     return [*ids] * whole + rng.sample(ids, rest)
 
 
+def _proportional(rows: int, sizes: Mapping[int, int]) -> dict[int, int]:
+    total = sum(sizes.values())
+    shares = {g: rows * n / total for g, n in sizes.items()}
+    counts = {g: max(int(share), 1) for g, share in shares.items()}
+    while (missing := rows - sum(counts.values())) > 0:
+        counts[max(counts, key=lambda g: shares[g] - counts[g])] += 1
+    for _ in range(-missing):
+        counts[max((g for g in counts if counts[g] > 1), key=lambda g: counts[g] - shares[g])] -= 1
+    return counts
+
+
 class _Derived(DataSource[B]):
     """A view of other data."""
 
@@ -153,6 +173,12 @@ class _Derived(DataSource[B]):
 
     def kept(self, ids: Sequence[int]) -> DataSource[B]:
         return self.data.kept(ids)
+
+    def population(self) -> int:
+        return self.data.population()
+
+    def quotas(self, rows: int, sizes: Mapping[int, int]) -> Mapping[int, int]:
+        return self.data.quotas(rows, sizes)
 
 
 class _Placed(_Derived[B]):

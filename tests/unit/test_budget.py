@@ -8,7 +8,8 @@ import toys
 
 from ddcore.budget import Budget
 from ddcore.errors import BudgetError
-from ddcore.rows import RowData
+from ddcore.problem import Subset
+from ddcore.rows import RowData, Rows
 
 
 def rows(sizes, *, test=0, width=4):
@@ -33,6 +34,33 @@ def test_a_ratio_of_all_rows_counts_the_unlabelled_ones():
     data = rows({0: 100, 1: 100}, test=800)
     assert Budget(ratio=0.01).counts(data) == {0: 1, 1: 1}
     assert Budget(ratio=0.01, ratio_of="all").counts(data) == {0: 5, 1: 5}
+
+
+def test_data_may_have_its_own_rule_and_its_own_whole():
+    class Other(RowData):
+        def population(self):
+            return 400
+
+        def quotas(self, rows, sizes):
+            return {g: 1 if g else rows - 1 for g in sizes}
+
+    x, y = torch.zeros(100, 4), torch.arange(100) % 2
+    data = Other(x, y, {"train": range(100)})
+    for view in (data, Subset(data, range(90))):
+        assert Budget(ratio=0.1).counts(view) == {0: len(view.ids()) // 10 - 1, 1: 1}
+        assert Budget(ratio=0.1, ratio_of="all").counts(view) == {0: 39, 1: 1}
+
+
+def test_a_row_of_bytes_is_what_is_stored_of_it_alone():
+    class Chained(RowData):  # a batch is all the data, as of a graph
+        def take(self, ids, rng=None):
+            return Rows(self.x, self.y)
+
+        def kept(self, ids):
+            return RowData(self.x, self.y, {"train": list(ids)})
+
+    data = Chained(torch.zeros(10, 4), torch.zeros(10, dtype=torch.long), {"train": range(10)})
+    assert Budget(bytes=24 * 3).counts(data) == {0: 3}
 
 
 def test_bytes_hold_rows_with_their_labels():
