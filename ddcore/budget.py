@@ -44,7 +44,7 @@ class Budget:
         classes'."""
         sizes = {g: len(data.ids(g)) for g in data.groups}
         if self.ipc is not None:
-            counts = dict.fromkeys(sizes, self.ipc)
+            counts: Mapping[int, int] = dict.fromkeys(sizes, self.ipc)
         else:
             total = sum(sizes.values())
             if self.ratio is not None:
