@@ -1,0 +1,1 @@
+"""Recommender data for ddcore: users and what they chose, sequences of choices, clicks."""

@@ -1,0 +1,58 @@
+"""What models without gradient descent share: the choice of a ridge on val, and the question whether the memory is there."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ddcore.errors import NotSupported
+from ddcore.problem import Problem
+
+from ..ranking import ndcg
+from ..users import Interactions
+
+__all__ = ["best_on_val", "need_memory", "unfitted"]
+
+T = TypeVar("T")
+
+
+@torch.no_grad()
+def best_on_val(
+    problem: Problem[Interactions], candidates: Sequence[float], fit: Callable[[float], Callable[[Tensor], Tensor]]
+) -> tuple[float, Callable[[Tensor], Tensor]]:
+    """The candidate whose predictor (histories (n, I) -> scores) has the largest nDCG@10 on val, and that predictor; the first
+    of equal ones. Test rows are not read. Without a val split it is the middle candidate."""
+    ids = problem.data.ids(split="val")
+    if not ids:
+        middle = candidates[len(candidates) // 2]
+        return middle, fit(middle)
+    best = -math.inf, candidates[0], None
+    for value in candidates:
+        predict = fit(value)
+        parts = [ndcg(predict(b.x), b) for b in problem.data.batches("val", 1024)]
+        score = float(torch.cat(parts).mean())
+        if math.isfinite(score) and score > best[0]:
+            best = score, value, predict
+    return best[1], best[2] or fit(best[1])
+
+
+def need_memory(numbers: int, what: str, instead: str, size: int = 4) -> None:
+    """Raises NotSupported where `numbers` of `size` bytes are more than this machine has left."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if numbers * size > free:
+        raise NotSupported(
+            f"{what} needs {numbers * size / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free: {instead}"
+        )
+
+
+def unfitted(name: str) -> NotSupported:
+    """The answer to a method that wants a random network."""
+    return NotSupported(
+        f"{name} is solved in closed form and has neither weights nor features before that: "
+        "choose a network, such as --set model=mult-vae"
+    )

@@ -1,0 +1,11 @@
+"""How networks are trained for evaluation."""
+
+from __future__ import annotations
+
+from ddcore.recipes import Recipe
+
+__all__ = ["RECOMMENDER"]
+
+RECOMMENDER = Recipe("recommender@1", epochs=200, size=500, rule="adam", lr=1e-3, weight_decay=0.0, schedule=None)
+"""Liang et al. 2018, section 4.4: Adam 0.001, batches of 500 users, 200 epochs. Models in closed form, and those that learn from
+pairs of items, bring their own training."""
