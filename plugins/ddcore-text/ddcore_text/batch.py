@@ -1,0 +1,40 @@
+"""A batch of sentences, and what is to be learned from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ddcore.problem import Output
+from ddcore.rows import Classification, Rows
+
+__all__ = ["Sentences", "TextClassification"]
+
+
+@dataclass(frozen=True)
+class Sentences(Rows):
+    """Rows whose `x` is token ids (n, t) of real text or their vectors (n, t, d), with the positions that count and, where a
+    set has them, the attention that a network should pay."""
+
+    mask: Tensor | None = None  # (n, t) bool: True where a token is, False where padding is; None: all are tokens
+    attention: Tensor | None = None  # (n, layers, heads, queries, t): each query's distribution over the keys
+
+
+class TextClassification(Classification):
+    """Classification, and for rows with attention labels the divergence of the network's attention from them."""
+
+    def losses(self, out: Output, batch: Rows) -> Tensor:  # (n,)
+        r"""L + KL(A_label \| A_network), summed over keys and averaged over layers, heads and queries (Maekawa et al. 2023,
+        eq. 3, whose weight is 1). The first `queries` rows of the network's maps are compared."""
+        losses = super().losses(out, batch)
+        wanted = getattr(batch, "attention", None)
+        if wanted is None or "attention" not in out.extras:
+            return losses
+        maps = out.extras["attention"][:, :, :, : wanted.shape[3]]  # (n, layers, heads, queries, t)
+        divergence = wanted * ((wanted + EPSILON).log() - (maps + EPSILON).log())
+        both: Tensor = losses + divergence.sum(-1).mean((1, 2, 3))
+        return both
+
+
+EPSILON = 1e-12  # inside the logarithms, as in the authors' code

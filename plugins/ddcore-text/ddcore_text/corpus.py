@@ -1,0 +1,111 @@
+"""Corpus: texts, their classes and their splits, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ddcore.errors import DataError, OptionError
+from ddcore.rows import stratified_split
+from ddcore.seeds import stream
+
+__all__ = ["Corpus", "Text", "corpus", "joined"]
+
+Text = str | tuple[str, str]
+"""A text, or a pair of them."""
+
+
+def joined(text: Text) -> str:
+    """A text as one line; the parts of a pair stand on both sides of a bar."""
+    return text if isinstance(text, str) else f"{text[0]} | {text[1]}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What every input space is made from."""
+
+    texts: Sequence[Text]
+    y: Sequence[int]
+    splits: Mapping[str, Sequence[int]]  # row numbers of train, val and test
+    class_names: Sequence[str]
+    drawn: bool = False  # the split was made here, not brought by the data
+
+    @cached_property
+    def train(self) -> list[Text]:
+        """The training texts."""
+        return [self.texts[i] for i in self.splits["train"]]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of all texts, classes and splits."""
+        found = hashlib.sha256()
+        for text, y in zip(self.texts, self.y, strict=True):
+            found.update(f"{joined(text)}\0{y}\0".encode())
+        for name, ids in sorted(self.splits.items()):
+            found.update(f"{name} {list(ids)}".encode())
+        return found.hexdigest()
+
+
+def corpus(
+    parts: Mapping[str, tuple[Sequence[Text], Sequence[int]]],  # texts and classes of train, and of val and test if any
+    class_names: Sequence[str],
+    *,
+    source: str,
+    rows: int | None = None,
+) -> Corpus:
+    """A corpus of the splits that the data brings. A missing val or test is a tenth of train, stratified; without either both
+    are drawn, and the split is stored with every artifact. `rows` is how many training texts to use.
+
+    Raises DataError for empty texts, for fewer than two classes and for a class without training text.
+    """
+    texts: list[Text] = []
+    y: list[int] = []
+    given: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for split, (said, classes) in parts.items():
+        empty = [i for i, text in enumerate(said) if not joined(text).replace("|", "").strip()]
+        if empty:
+            raise DataError(
+                f"{source}: {len(empty)} texts of {split} are empty (first: row {empty[0]}): remove them, or name the "
+                "column that holds the text"
+            )
+        given[split] = list(range(len(texts), len(texts) + len(said)))
+        texts += said
+        y += classes
+    if not given["train"]:
+        raise DataError(f"{source}: the training split is empty")
+    present = {y[i] for i in given["train"]}
+    if len(class_names) < 2:
+        raise DataError(
+            f"{source} has the one class {', '.join(class_names)}: a classifier needs two or more; is that the column "
+            "of classes?"
+        )
+    if lacking := [name for k, name in enumerate(class_names) if k not in present]:
+        raise DataError(f"{source}: no training text of class {', '.join(lacking)}: add some, or remove the class")
+    drawn = not given["val"] or not given["test"]
+    train = given["train"]
+    labels = [y[i] for i in train]
+    if not given["val"] and not given["test"]:
+        given = {s: [train[i] for i in ids] for s, ids in stratified_split(labels).items()}
+    elif drawn:
+        lacking_split = "test" if given["val"] else "val"
+        made = stratified_split(labels, val=0.0, test=0.1)
+        given["train"], given[lacking_split] = ([train[i] for i in made[s]] for s in ("train", "test"))
+    if rows is not None:
+        given["train"] = _fewer(y, given["train"], rows)
+    return Corpus(texts, y, given, tuple(class_names), drawn)
+
+
+def _fewer(y: Sequence[int], train: Sequence[int], rows: int) -> list[int]:
+    """A seeded draw of `rows` training rows, as many of each class as in turn there are."""
+    by_class: dict[int, list[int]] = {}
+    for i in train:
+        by_class.setdefault(y[i], []).append(i)
+    if not len(by_class) <= rows <= len(train):
+        raise OptionError(f"rows={rows}: give {len(by_class)} (one a class) to {len(train)} (all training texts)")
+    for c, ids in sorted(by_class.items()):
+        stream("rows", c).shuffle(ids)
+    turns = max(map(len, by_class.values()))
+    in_turn = [ids[t] for t in range(turns) for _, ids in sorted(by_class.items()) if t < len(ids)]
+    return sorted(in_turn[:rows])

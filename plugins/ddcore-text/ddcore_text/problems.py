@@ -1,0 +1,126 @@
+"""Text problems: a corpus in an input space, its networks, and sets of sentences."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ddcore.errors import OptionError
+from ddcore.problem import Problem
+from ddcore.recipes import Recipe
+from ddcore.rows import Rows, row_set
+
+from .augment import Mixup, TokenDropout
+from .batch import TextClassification
+from .data import TokenData, VectorData
+from .docstrings import docstring_corpus
+from .kernels import bag_ntk, vector_ntk
+from .models import token_zoo, vector_zoo
+from .parametrizations import embedding_set
+from .recipes import SENTENCES, TOKENS
+from .sentence import sentence_vectors
+from .show import cards
+from .tokens import TokenSpace, corpus_space
+
+if TYPE_CHECKING:
+    from .corpus import Corpus
+
+__all__ = ["docstrings", "text_problem"]
+
+Space = Annotated[
+    Literal["tokens", "sentence"],
+    Field(description="what networks read: word vectors of a frozen table, or one vector a text of a frozen encoder"),
+]
+EncoderName = Annotated[
+    str,
+    Field(
+        description='where the table or the sentence vectors come from: "corpus" (the training texts), "minilm", or a '
+        "checkpoint, local or of the hub"
+    ),
+]
+Length = Annotated[int, Field(ge=1, le=512, description="tokens of a text at most; longer ones are cut")]
+Vocabulary = Annotated[int, Field(ge=1, description="words of a corpus's own vocabulary")]
+Width = Annotated[int, Field(ge=1, description="width of a corpus's own word vectors")]
+TrainRows = Annotated[
+    int | None, Field(ge=1, description="use this many training texts, a seeded stratified draw; all by default")
+]
+
+
+def text_problem(
+    corpus: Corpus,
+    *,
+    space: str = "tokens",
+    encoder: str = "corpus",
+    length: int = 64,
+    vocabulary: int = 10_000,
+    width: int = 64,
+) -> Problem[Rows]:
+    """A problem of any corpus: the way for texts that no reader here knows (`ddcore_text.corpus.corpus` checks and splits them).
+
+    Raises DataError, and OptionError for a checkpoint that is not there.
+    """
+    classes = len(corpus.class_names)
+    shared: dict[str, Any] = {
+        "name": "text",
+        "task": TextClassification(classes),
+        "class_names": tuple(corpus.class_names),
+    }
+    if space == "sentence":
+        x, done, name = sentence_vectors(corpus, encoder, length)
+        vectors = VectorData(x, corpus, name)
+        return Problem(
+            **shared,
+            data=vectors,
+            models=vector_zoo(x.shape[1], classes),
+            synthetic=row_set((x.shape[1],)),
+            recipe=SENTENCES,
+            augmentations={"mixup": Mixup(classes)},
+            input_space=name,
+            kernels={"fc-ntk": vector_ntk},
+            preprocessing=done,
+            render=partial(cards, vectors, corpus.class_names),
+        )
+    if space != "tokens":
+        raise OptionError(f'space = "{space}": expected tokens or sentence')
+    table, recipe = _table(corpus, encoder, length, vocabulary, width)
+    data = TokenData(table, corpus)
+    return Problem(
+        **shared,
+        data=data,
+        models=token_zoo(table, classes),
+        synthetic=partial(embedding_set, table),
+        recipe=recipe,
+        augmentations={
+            "match": TokenDropout(),
+            "train": TokenDropout(per_row=True),
+            "mixup": Mixup(classes, table),
+        },
+        input_space=table.name,
+        kernels={"bag-ntk": partial(bag_ntk, table)},
+        render=partial(cards, data, corpus.class_names),
+    )
+
+
+def _table(corpus: Corpus, encoder: str, length: int, vocabulary: int, width: int) -> tuple[TokenSpace, Recipe]:
+    if encoder == "corpus":
+        return corpus_space(corpus, length=length, vocabulary=vocabulary, width=width), TOKENS
+    from .checkpoints import checkpoint_space
+
+    return checkpoint_space(encoder, length), TOKENS
+
+
+def docstrings(
+    *,
+    space: Space = "tokens",
+    encoder: EncoderName = "corpus",
+    length: Length = 64,
+    vocabulary: Vocabulary = 10_000,
+    width: Width = 64,
+    rows: TrainRows = None,
+) -> Problem[Rows]:
+    """Which library a docstring's first paragraph comes from: the standard library, numpy, torch, transformers or datasets, as
+    installed; their names are masked, and each has as many."""
+    found = docstring_corpus(rows)
+    return text_problem(found, space=space, encoder=encoder, length=length, vocabulary=vocabulary, width=width)
