@@ -16,6 +16,7 @@ import torch
 from joblib import Parallel, delayed
 from torch import nn
 
+from . import fairness
 from .cache import cache_folder
 from .devices import resolve_device
 from .errors import DataError, OptionError, UnknownName, choices
@@ -37,6 +38,9 @@ __all__ = ["evaluate", "protocol", "score", "train"]
 B = TypeVar("B")
 Values = Mapping[str, float]
 
+RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
+"""The learning rates that a search tries (DD-Ranking's)."""
+
 CEILING_SECONDS = 60.0
 """Ceilings that are estimated to cost more are computed only when asked for."""
 
@@ -49,6 +53,8 @@ def evaluate(
     seeds: int = 5,
     protocol: str | Recipe | None = None,
     ceiling: bool = False,
+    fair: bool = False,
+    search_lr: bool = False,
     split: str = "test",
     device: str = "auto",
     jobs: int = 1,
@@ -58,7 +64,9 @@ def evaluate(
 
     Beside each score stand random real rows of the same counts (another draw for each network) and, where it is cached,
     cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the problem's
-    own unless another is named. `jobs` processes share the networks. Raises UnknownName for models and protocols.
+    own unless another is named. `fair` adds the fair scores, for which more networks are trained. `search_lr` gives the set
+    and the random rows, each for itself, the learning rate of `RATES` that is best on val. `jobs` processes share the
+    networks. Raises UnknownName for models and protocols.
     """
     from .artifact import Artifact
 
@@ -95,15 +103,32 @@ def evaluate(
 
     began = time.perf_counter()
     random_rows = [Selected.random(problem.data, synthetic.counts, stream(s, "random")) for s in range(seeds)]
-    work = [(m, s, kind) for m in names for s in range(seeds) for kind in ("scores", "baselines")]
-    tasks = [(problem, synthetic if kind == "scores" else random_rows[s], recipe, s, m, split) for m, s, kind in work]
-    found = dict(zip(work, _all(tasks, jobs, progress), strict=True))
+    sets: dict[str, Sequence[Synthetic[Any]]] = {"scores": [synthetic] * seeds, "baselines": random_rows}
+    searched = {(m, kind): recipe for m in names for kind in sets}
+    if search_lr:
+        searched = {
+            (m, kind): replace(recipe, lr=_best_rate(problem, sets[kind], recipe, m, jobs, progress))
+            for m, kind in searched
+        }
+        notes += [
+            f"Note: {m}, {kind}: learning rate {found.lr:g} was best on val." for (m, kind), found in searched.items()
+        ]
+    runs = {
+        (m, kind, s): (problem, sets[kind][s], searched[m, kind], s, m, split)
+        for m in names
+        for s in range(seeds)
+        for kind in sets
+    }
+    if fair:
+        for m in names:
+            runs |= fairness.trainings(problem, sets, {kind: searched[m, kind] for kind in sets}, m, split)
+    found = dict(zip(runs, _all(list(runs.values()), jobs, progress), strict=True))
 
     def table(kind: str) -> tuple[Score, ...]:
         return tuple(
-            Score(metric, m, recipe.name, tuple(found[m, s, kind][metric] for s in range(seeds)))
+            Score(metric, m, recipe.name, tuple(found[m, kind, s][metric] for s in range(seeds)))
             for m in names
-            for metric in found[m, 0, kind]
+            for metric in found[m, kind, 0]
         )
 
     scores, baselines = table("scores"), table("baselines")
@@ -118,6 +143,7 @@ def evaluate(
         baselines=baselines,
         ceilings=ceilings,
         ceiling_hint=hint,
+        fair=tuple(fairness.judge(problem, synthetic, found, ceilings, m) for m in names) if fair else (),
         label_kind=synthetic.label_kind,
         rows=sum(synthetic.counts.values()),
         bytes=_bytes(synthetic),
@@ -126,6 +152,26 @@ def evaluate(
         seconds=time.perf_counter() - began,
         notes=tuple(notes),
     )
+
+
+def _best_rate(
+    problem: Problem[Any],
+    sets: Sequence[Synthetic[Any]],
+    recipe: Recipe,
+    model: str,
+    jobs: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> float:
+    """The learning rate of RATES whose networks score best on val, in the mean; the lowest of equals."""
+    if not problem.data.ids(split="val"):
+        raise DataError(
+            f"a learning rate is searched on val, and {problem.name} has no val rows: give it some, or do not search"
+        )
+    metric = problem.task.metrics[0]
+    tasks = [(problem, one, replace(recipe, lr=lr), s, model, "val") for lr in RATES for s, one in enumerate(sets)]
+    values = [found[metric.name] for found in _all(tasks, jobs, progress, "search learning rate")]
+    means = [sum(values[i * len(sets) : (i + 1) * len(sets)]) for i in range(len(RATES))]
+    return RATES[means.index(max(means) if metric.higher_is_better else min(means))]
 
 
 def protocol(name: str) -> Recipe:

@@ -245,6 +245,10 @@ class Task(ABC, Generic[B]):
         """Row weights, or None where all rows count alike."""
         return None
 
+    def harden(self, batch: B) -> B:
+        """The batch with hard labels, each row's likeliest class. NotSupported where rows have no class."""
+        raise NotSupported(f"{type(self).__name__} has no hard labels")
+
     def loss(self, out: Output, batch: B) -> Tensor:  # ()
         """The (weighted) mean of `losses`."""
         losses, w = self.losses(out, batch), self.weights(batch)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Report", "Score"]
+from .intervals import Mean, unpaired
+
+__all__ = ["Fair", "Report", "Score"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Score:
         """Standard deviation over the networks (n - 1); 0 for one."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean over the networks; None for one."""
+        return Mean(self.values).interval()
+
     def to_json(self) -> dict[str, Any]:
         """A record of plain values."""
         return {
@@ -40,12 +47,34 @@ class Score:
             "protocol": self.protocol,
             "mean": self.mean,
             "std": self.std,
+            "interval": None if self.interval is None else list(self.interval),
             "seeds": len(self.values),
             "values": list(self.values),
         }
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.std:.4f}"
+
+
+@dataclass(frozen=True)
+class Fair:
+    """The fair scores of one model (DD-Ranking, Li et al. 2025), of fractions: the metric's value placed between the ends of
+    its range. None where a part has no meaning on the problem or is not known."""
+
+    model: str
+    metric: str
+    ior: float
+    """Improvement over random: the set's score less that of random real rows under the same protocol. Higher is better."""
+    hlr: float | None = None
+    """Hard-label recovery: the score of training on all rows less that on the set with hard labels. Lower is better."""
+    lrs: float | None = None
+    """Label-robust score, in [0, 1], of the balance (ior - hlr) / 2; 0.269 where that is 0."""
+    ars: float | None = None
+    """Augmentation-robust score, in [0, 1], of the mean improvement over random with augmentation and without."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A record of plain values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -59,6 +88,7 @@ class Report:
     baselines: tuple[Score, ...]  # random real rows; a new draw for each network
     ceilings: tuple[Score, ...] = ()  # all training rows; empty where it is not known
     ceiling_hint: str = ""  # how to get a ceiling that is missing
+    fair: tuple[Fair, ...] = ()  # a record for each model, where they were asked for
     label_kind: str = "ids"
     rows: int = 0
     bytes: int = 0
@@ -94,6 +124,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "notes": list(self.notes),
             **{name: [s.to_json() for s in scores] for name, scores in lists.items()},
+            "fair": [f.to_json() for f in self.fair],
         }
 
     def table(self) -> Table:
@@ -105,18 +136,41 @@ class Report:
         )
         for heading in ("model", "metric"):
             table.add_column(heading)
-        for heading in (self.method, "random rows", "all rows"):
+        for heading in (self.method, "random rows", "ahead by (95 %)", "all rows"):
             table.add_column(heading, justify="right")
         ceilings = {(s.model, s.metric): s for s in self.ceilings}
         for s, baseline in zip(self.scores, self.baselines, strict=True):
             ceiling = ceilings.get((s.model, s.metric))
-            table.add_row(s.model, s.metric, str(s), str(baseline), "–" if ceiling is None else f"{ceiling.mean:.4f}")
+            ahead = unpaired(Mean(s.values), Mean(baseline.values))
+            table.add_row(
+                s.model, s.metric, str(s), str(baseline), str(ahead), "–" if ceiling is None else f"{ceiling.mean:.4f}"
+            )
         return table
+
+    def fair_table(self) -> Table:
+        """One line for each model."""
+        table = Table(
+            title="fair scores",
+            caption="of fractions; ior: improvement over random, hlr: hard-label recovery (lower is better),\n"
+            "lrs, ars: label-robust and augmentation-robust score, 0.269 at no advantage",
+        )
+        table.add_column("model")
+        for heading in ("ior", "hlr", "lrs", "ars"):
+            table.add_column(heading, justify="right")
+        for f in self.fair:
+            table.add_row(f.model, *("–" if v is None else f"{v:.3f}" for v in (f.ior, f.hlr, f.lrs, f.ars)))
+        return table
+
+    def print(self, console: Console) -> None:
+        """The tables, and the notes below them."""
+        console.print(self.table())
+        if self.fair:
+            console.print(self.fair_table())
+        for note in (*self.notes, *([self.ceiling_hint] if self.ceiling_hint else [])):
+            console.print(note, highlight=False)
 
     def __str__(self) -> str:
         console = Console(width=110)
         with console.capture() as capture:
-            console.print(self.table())
-            for note in (*self.notes, *([self.ceiling_hint] if self.ceiling_hint else [])):
-                console.print(note, highlight=False)
+            self.print(console)
         return capture.get().rstrip()

@@ -215,6 +215,9 @@ class Classification(Task[Rows]):
         assert batch.y is not None, "a batch carries y or values"
         return kinds.one_hot(batch.y, self.k) if batch.y.ndim == 1 else batch.y
 
+    def harden(self, batch: Rows) -> Rows:
+        return replace(batch, y=self.targets(batch).argmax(1), values=None)
+
     def losses(self, out: Output, batch: Rows) -> Tensor:  # (n,)
         if batch.values is not None:
             return (out.logits - batch.values).square().mean(1)

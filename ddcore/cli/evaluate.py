@@ -30,6 +30,12 @@ Examples:
 @click.option("--seeds", default=5, show_default=True, metavar="N", help="Networks of each model.")
 @click.option("--protocol", metavar="NAME", help="How they are trained: matching@1 ... [default: the problem's]")
 @click.option("--ceiling", is_flag=True, help="Train on all rows too, however long that takes; it is cached.")
+@click.option(
+    "--fair", is_flag=True, help="Fair scores too: robust to labels and to augmentation; trains more networks."
+)
+@click.option(
+    "--search-lr", is_flag=True, help="The set and random rows each get the learning rate that is best on val."
+)
 @device_option
 @click.option(
     "--jobs",
@@ -48,6 +54,8 @@ def evaluate(
     seeds: int,
     protocol: str | None,
     ceiling: bool,
+    fair: bool,
+    search_lr: bool,
     device: str,
     jobs: int,
     as_json: bool,
@@ -70,6 +78,8 @@ def evaluate(
             seeds=seeds,
             protocol=protocol,
             ceiling=ceiling,
+            fair=fair,
+            search_lr=search_lr,
             device=device,
             jobs=jobs,
             progress=progress.count,
@@ -80,8 +90,5 @@ def evaluate(
     else:
         from rich.console import Console
 
-        console = Console()
-        console.print(report.table())
-        for note in (*report.notes, *([report.ceiling_hint] if report.ceiling_hint else [])):
-            console.print(note, highlight=False)
+        report.print(Console())
     write_text(Path(folder) / "scores.json", json.dumps(found, indent=1) + "\n")

@@ -16,9 +16,9 @@ PLUGINS = ("ddcore_audio", "ddcore_graph", "ddcore_image", "ddcore_recommender",
 FLOORS = [
     {"plugins"},
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
-    | {"budget", "cache", "devices", "checkpoint", "kernels"},
+    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals"},
     {"inner", "distributed", "experts", "report", "card", "artifact"},
-    {"loop", "evaluation"},
+    {"loop", "fairness", "evaluation"},
     {"objectives", "selection"},
     {"methods"},
     {"distillation", "problems", "exporters"},
