@@ -17,6 +17,14 @@ PROBLEMS = {
 
 PARAMETRIZATIONS = {
     "features": ("features:FeaturesOnly", "Nodes without edges."),
+    "dense": ("dense:DenseGraph", "Nodes and a dense adjacency, whatever made it."),
+}
+
+METHODS = {
+    "gcond": ("gradient:GCOND", "Gradient matching on nodes; edges from pairs of features."),
+    "gcond-x": ("gradient:GCOND_X", "Gradient matching on nodes, without edges."),
+    "doscond": ("gradient:DOSCOND_NODE", "One-step gradient matching: edges and features together."),
+    "doscond-x": ("gradient:DOSCOND_X", "One-step gradient matching on nodes, without edges."),
 }
 
 RECIPES = {
@@ -34,5 +42,7 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("problem", f"graph/{name}", target, summary, offline=here, default=here)
     for name, (target, summary) in PARAMETRIZATIONS.items():
         yield Entry("parametrization", f"graph/{name}", f"ddcore_graph.parametrizations.{target}", summary)
+    for name, (target, summary) in METHODS.items():
+        yield Entry("method", f"graph/{name}", f"ddcore_graph.methods.{target}", summary)
     for name, (target, summary) in RECIPES.items():
         yield Entry("recipe", name, f"ddcore_graph.recipes:{target}", summary)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -20,6 +19,7 @@ from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import B, Problem
 
 from ..models.sgc import SGC
+from .linear import Factors, class_factors, distance
 from .networks import TrainedOnGraph
 
 __all__ = ["AtMost", "NodeGradientMatching", "class_gradients"]
@@ -46,25 +46,48 @@ class NodeGradientMatching(GradientMatching):
         \sum_c w_c D( \nabla L(S_c, \theta_t), \nabla L(T_c, \theta_t) )
 
     the core's GradientMatching, where a class is the target nodes of the one graph: so A' is made once in an update, not once
-    for each class, and the real nodes of all classes are one batch. w_c is 1, or N'_c / max N'_k (GCond's code).
+    for each class, and the real nodes of all classes are one batch. w_c is 1, or N'_c / max N'_k (GCond's code). In a linear
+    network the distances are had without the gradients (`linear`).
     """
 
-    networks: Networks = TrainedOnGraph()
-    rows: RealRows = AtMost()
+    networks: Networks = field(default_factory=TrainedOnGraph)
+    rows: RealRows = field(default_factory=AtMost)
     distance: Distance = "layer-cosine"
     weights: Literal["equal", "nodes"] = "nodes"
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         pick, counts = self.rows.picker(problem, self.n_real), synthetic.counts
         largest = max(counts.values())
+        shares = {g: n / largest if self.weights == "nodes" else 1.0 for g, n in counts.items()}
         for net in self.networks.networks(problem, synthetic, run):
             with frozen_statistics(net, lambda: problem.data.sample(16, list(counts), rng=run.rng)):
                 chosen = {g: pick(net, g, run.rng) for g in counts}
                 real = problem.data.take([i for ids in chosen.values() for i in ids], run.rng)
-                want = class_gradients(problem, net, real, {g: len(ids) for g, ids in chosen.items()})
-                have = class_gradients(problem, net, synthetic.batch(rng=run.rng), counts, graph=True)
-            share = {g: n / largest if self.weights == "nodes" else 1.0 for g, n in counts.items()}
-            yield torch.stack([share[g] * self.compare(have[g], want[g]) for g in counts]).sum()
+                sizes = {g: len(ids) for g, ids in chosen.items()}
+                found = self.distances(problem, net, real, sizes, synthetic.batch(rng=run.rng), counts)
+            yield torch.stack([share * found[g] for g, share in shares.items()]).sum()
+
+    def distances(
+        self,
+        problem: Problem[Any],
+        net: nn.Module,
+        real: Any,
+        sizes: Mapping[int, int],  # its rows of each class
+        fake: Any,
+        counts: Mapping[int, int],  # its rows of each class
+    ) -> dict[int, Tensor]:  # () each
+        """D of each class."""
+        if isinstance(net, SGC) and self.distance != "l1" and fake.values is None:
+            want, have = self._factors(problem, net, real, sizes), self._factors(problem, net, fake, counts)
+            return {g: distance(self.distance, have[g], want[g]) for g in counts}
+        want_, have_ = (
+            class_gradients(problem, net, real, sizes),
+            class_gradients(problem, net, fake, counts, graph=True),
+        )
+        return {g: self.compare(have_[g], want_[g]) for g in counts}
+
+    def _factors(self, problem: Problem[Any], net: SGC, batch: Any, sizes: Mapping[int, int]) -> dict[int, Factors]:
+        return class_factors(net, batch.hops(net.hops)[batch.rows], problem.task.targets(batch), sizes)
 
 
 def class_gradients(
@@ -75,37 +98,8 @@ def class_gradients(
     graph: bool = False,
 ) -> dict[int, Gradient]:
     """d (mean loss of a class) / d theta for each class, from one forward."""
-    ends = list(accumulate(sizes.values()))
-    spans = {g: slice(end - n, end) for (g, n), end in zip(sizes.items(), ends, strict=True)}
-    if isinstance(net, SGC) and batch.values is None:
-        with torch.set_grad_enabled(graph):
-            return _of_linear(net, batch.hops(net.hops)[batch.rows], problem.task.targets(batch), spans)
-    rows, params = problem.task.losses(net(batch), batch), trainable(net)
-    means = {g: rows[span].mean() for g, span in spans.items()}
-    last = list(means)[-1]
+    params, losses = trainable(net), problem.task.losses(net(batch), batch).split(list(sizes.values()))
     return {
-        g: list(
-            torch.autograd.grad(mean, params, create_graph=graph, retain_graph=graph or g != last, allow_unused=True)
-        )
-        for g, mean in means.items()
+        g: torch.autograd.grad(rows.mean(), params, create_graph=graph, retain_graph=True, allow_unused=True)
+        for g, rows in zip(sizes, losses, strict=True)
     }
-
-
-def _of_linear(net: SGC, h: Tensor, y: Tensor, spans: Mapping[int, slice]) -> dict[int, Gradient]:  # (n, d), (n, k)
-    r"""Of cross-entropy on softmax(h W^T + b) it is (P - Y)^T H / n for W and the mean of P - Y for b; through a first matrix by
-    the chain rule."""
-    if net.body is None:
-        e = _errors(net.head, h, y)
-        return {g: _layer(e[span], h[span], len(e[span])) for g, span in spans.items()}
-    z = net.body(h)
-    e = _errors(net.head, z, y)
-    back = e @ net.head.weight  # (n, hidden)
-    return {g: [*_layer(back[s], h[s], len(e[s])), *_layer(e[s], z[s], len(e[s]))] for g, s in spans.items()}
-
-
-def _errors(head: nn.Linear, z: Tensor, y: Tensor) -> Tensor:  # (n, k)
-    return head(z).softmax(1) - y
-
-
-def _layer(error: Tensor, inputs: Tensor, n: int) -> list[Tensor]:  # (n, out), (n, in) -> (out, in), (out,)
-    return [error.T @ inputs / n, error.sum(0) / n]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ddcore.labels import Labels
 from ddcore.seeds import torch_seeded
 
-from .condensed import CondensedSet
+from .dense import DenseGraph
 
-__all__ = ["PairMLP", "PairSet", "symmetric"]
+__all__ = ["PairMLP", "PairGraph", "symmetric"]
 
 
 class PairMLP(nn.Module):
@@ -25,16 +25,20 @@ class PairMLP(nn.Module):
 
     def __init__(self, d: int, hidden: int = 128) -> None:
         super().__init__()
-        self.first, self.second, self.last = nn.Linear(2 * d, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden, track_running_stats=False) for _ in range(2))
+        self.first = nn.Linear(2 * d, hidden, bias=False)  # BatchNorm takes a bias out again
+        self.second, self.last = nn.Linear(hidden, hidden, bias=False), nn.Linear(hidden, 1)
+        self.after_first = nn.BatchNorm1d(hidden, track_running_stats=False)
+        self.after_second = nn.BatchNorm1d(hidden, track_running_stats=False)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, d) -> (N, N)
-        own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))  # (N, h) each; BatchNorm takes the bias out again
+        own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))  # (N, h) each
         own, other = own - own.mean(0), other - other.mean(0)
-        scale = self.norms[0].weight * (own.square().mean(0) + other.square().mean(0) + self.norms[0].eps).rsqrt()
-        pairs = (own * scale)[:, None] + (other * scale + self.norms[0].bias)  # (N, N, h)
-        h = self.norms[1](self.second(pairs.relu().flatten(0, 1)))
-        return self.last(h.relu()).view(len(x), len(x))
+        norm = self.after_first
+        scale = norm.weight * (own.square().mean(0) + other.square().mean(0) + norm.eps).rsqrt()
+        pairs = (own * scale)[:, None] + (other * scale + norm.bias)  # (N, N, h)
+        h = self.after_second(self.second(pairs.relu().flatten(0, 1)))
+        m: Tensor = self.last(h.relu()).view(len(x), len(x))
+        return m
 
 
 def symmetric(m: Tensor) -> Tensor:  # (N, N)
@@ -43,7 +47,7 @@ def symmetric(m: Tensor) -> Tensor:  # (N, N)
     return a - torch.diag(a.diagonal())
 
 
-class PairSet(CondensedSet):
+class PairGraph(DenseGraph):
     """X' free, and A' a function of it."""
 
     def __init__(

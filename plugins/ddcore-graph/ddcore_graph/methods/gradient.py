@@ -1,0 +1,262 @@
+"""GCond and DosCond on nodes: gradient matching, with and without edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ddcore.methods.base import Method, Preset
+from ddcore.options import Options
+
+from .stages import Decode, Start, selected_features
+
+if TYPE_CHECKING:
+    from ddcore.methods.plan import Plan, Work
+    from ddcore.parametrizations.base import Synthetic
+    from ddcore.problem import Problem
+
+__all__ = [
+    "DOSCOND_NODE",
+    "DOSCOND_X",
+    "GCOND",
+    "GCOND_X",
+    "FeatureOptions",
+    "GraphOptions",
+    "alternating",
+    "node_level",
+]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the frame
+
+
+class FeatureOptions(Options):
+    """Gradient matching on nodes, without edges. Defaults: Jin et al. 2022 (GCond), their code's for Cora."""
+
+    steps: int = Field(
+        12_000, ge=1, description="updates of the set; the paper counts networks, each with `outer` updates"
+    )
+    outer: int = Field(20, ge=1, description="updates along the training of one network")
+    inner: int = Field(15, ge=0, description="steps of network training on the set between two updates (Adam)")
+    lr: float = Field(1e-4, gt=0, description="learning rate of the features (Adam)")
+    lr_net: float = Field(0.01, gt=0, description="learning rate of the networks")
+    n_real: int = Field(256, ge=1, description="real nodes of each class in an update, all where there are no more")
+    distance: Literal["layer-cosine", "layer-cosine+norm", "cosine", "mse"] = Field(
+        "layer-cosine", description="distance of two gradients"
+    )
+    start: Literal["real", "k-means"] = Field(
+        "real", description="where the features start: random real nodes, or the means of clusters of each class"
+    )
+    model: str = Field("sgc-2", description="network of the problem's zoo that gradients are matched in")
+
+
+class GraphOptions(FeatureOptions):
+    """Gradient matching on nodes, with edges. Defaults: Jin et al. 2022 (GCond), their code's for Cora."""
+
+    lr_structure: float = Field(1e-4, gt=0, description="learning rate of the edges' network (Adam)")
+    hidden: int = Field(128, ge=1, description="width of the edges' network")
+    threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
+
+
+Make = Callable[["Work[Any]"], "Synthetic[Any]"]
+
+
+def alternating(outer: int, structure: int = 10, features: int = 40) -> Callable[[int], Collection[str]]:
+    """What moves at an update: the edges for `structure` networks of `outer` updates, then the features for `features`."""
+
+    def moves(step: int) -> Collection[str]:
+        return ("structure",) if step // outer % (structure + features) < structure else ("rows",)
+
+    return moves
+
+
+def without_edges(work: Work[Any]) -> Synthetic[Any]:
+    """Nodes that see only themselves."""
+    from ..parametrizations.features import FeaturesOnly
+
+    return FeaturesOnly(work.counts, selected_features(work))
+
+
+def with_pairs(hidden: int) -> Make:
+    """Edges from pairs of features."""
+
+    def make(work: Work[Any]) -> Synthetic[Any]:
+        from ..parametrizations.pair_mlp import PairGraph
+
+        return PairGraph(work.counts, selected_features(work), work.rng("pairs"), hidden=hidden)
+
+    return make
+
+
+def adam(options: FeatureOptions) -> Callable[[Any], Any]:
+    """Adam, with a learning rate of the edges' own."""
+    import torch
+
+    from ddcore.methods.optimisers import per_group
+
+    edges = getattr(options, "lr_structure", options.lr)
+    return per_group(torch.optim.Adam, {"rows": options.lr, "structure": edges})
+
+
+def beginning(options: FeatureOptions) -> Any:
+    """The stages that pick what the features start from."""
+    from ddcore.methods.coresets import starting_rows
+
+    if options.start == "real":
+        return starting_rows("real")
+    from .clusters import cluster_means
+
+    return (Start(lambda work: cluster_means(work, hops=0)),)
+
+
+def node_level(problem: Problem[Any], options: FeatureOptions, make: Make, moves: Any = None) -> Plan:
+    """Real nodes, then matching along the training of networks on the set."""
+    from ddcore.methods.plan import Plan, Synthesise
+
+    from ..objectives.gradient import NodeGradientMatching
+    from ..objectives.networks import TrainedOnGraph
+
+    networks = TrainedOnGraph(options.outer, options.inner, options.lr_net, options.model)
+    objective = NodeGradientMatching(n_real=options.n_real, distance=options.distance, networks=networks)
+    matching = Synthesise(objective, options.steps, adam(options), moves=moves)
+    last = (Decode(options.threshold),) if isinstance(options, GraphOptions) else ()
+    return Plan((*beginning(options), Start(make), matching, *last))
+
+
+def graph_classification(problem: Problem[Any]) -> str | None:
+    """Why a method of nodes refuses a problem; None where its rows are nodes."""
+    from ..data import NodeData
+
+    return None if isinstance(problem.data, NodeData) else "its rows are no nodes of a graph"
+
+
+def _method(
+    name: str, summary: str, paper: str, options: type[Options], plan: Any, quick: Preset, published: Preset
+) -> Method:
+    return Method(
+        name=f"graph/{name}",
+        summary=summary,
+        family="graph condensation",
+        paper=paper,
+        options=options,
+        plan=plan,
+        presets={"quick": quick, "paper": published},
+        refuses=graph_classification,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# GCond
+
+GCOND_PAPER = "Jin et al., Graph Condensation for Graph Neural Networks, ICLR 2022"
+
+
+def _gcond_x(problem: Problem[Any], counts: Mapping[int, int], options: FeatureOptions) -> Plan:
+    """Features alone."""
+    return node_level(problem, options, without_edges)
+
+
+def _gcond(problem: Problem[Any], counts: Mapping[int, int], options: GraphOptions) -> Plan:
+    """The edges for ten networks, then the features for forty."""
+    return node_level(problem, options, with_pairs(options.hidden), alternating(options.outer))
+
+
+def _short(**more: Any) -> Preset:
+    def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+        """Fewer updates at higher learning rates."""
+        return more
+
+    return quick
+
+
+def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """The commands of GCond's code by data set: those of Cora for graphs that it does not name."""
+    table: Mapping[str, Mapping[str, Any]] = {
+        "ogbn-arxiv": {"lr": 0.01, "lr_structure": 0.01, "inner": 3, "steps": 20_000, "hidden": 256, "threshold": 0.01},
+        "flickr": {
+            "lr": 5e-3, "lr_structure": 5e-3, "outer": 10, "inner": 1, "steps": 10_000, "hidden": 256, "threshold": 0.01
+        },
+        "reddit": {
+            "lr": 0.1, "lr_structure": 0.1, "outer": 10, "inner": 1, "steps": 10_000, "hidden": 256, "threshold": 0.01
+        },
+    }  # fmt: skip
+    return table.get(problem.name.rpartition("/")[2], {})
+
+
+def _published_x(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """GCond's commands, without what is of the edges."""
+    known = FeatureOptions.model_fields
+    return {k: v for k, v in _published(problem, counts).items() if k in known}
+
+
+GCOND_X = _method(
+    "gcond-x",
+    "Gradient matching on nodes, without edges.",
+    GCOND_PAPER,
+    FeatureOptions,
+    _gcond_x,
+    _short(steps=300, outer=10, inner=5, lr=0.01),
+    _published_x,
+)
+GCOND = _method(
+    "gcond",
+    "Gradient matching on nodes; edges from pairs of features.",
+    GCOND_PAPER,
+    GraphOptions,
+    _gcond,
+    _short(steps=500, outer=5, inner=5, lr=0.01, lr_structure=0.01),
+    _published,
+)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DosCond
+
+DOSCOND_PAPER = "Jin et al., Condensing Graphs via One-Step Gradient Matching, KDD 2022"
+
+
+class OneStepFeatureOptions(FeatureOptions):
+    """One-step gradient matching on nodes, without edges. Defaults: Jin et al. 2022 (DosCond), their code."""
+
+    steps: int = Field(1000, ge=1, description="updates of the set, each with a fresh network")
+    outer: int = Field(1, ge=1, description="updates along the training of one network")
+    inner: int = Field(0, ge=0, description="steps of network training on the set between two updates (Adam)")
+    lr: float = Field(0.01, gt=0, description="learning rate of the features (Adam)")
+    distance: Literal["layer-cosine", "layer-cosine+norm", "cosine", "mse"] = Field(
+        "mse", description="distance of two gradients"
+    )
+    model: str = Field("gcn", description="network of the problem's zoo that gradients are matched in")
+
+
+class OneStepGraphOptions(OneStepFeatureOptions, GraphOptions):
+    """One-step gradient matching on nodes, with edges. Defaults: Jin et al. 2022 (DosCond), their code."""
+
+    lr_structure: float = Field(0.01, gt=0, description="learning rate of the edges' network (Adam)")
+
+
+def _doscond(problem: Problem[Any], counts: Mapping[int, int], options: OneStepGraphOptions) -> Plan:
+    """Edges and features together, in a fresh network at every update."""
+    return node_level(problem, options, with_pairs(options.hidden))
+
+
+DOSCOND_X = _method(
+    "doscond-x",
+    "One-step gradient matching on nodes, without edges.",
+    DOSCOND_PAPER,
+    OneStepFeatureOptions,
+    _gcond_x,
+    _short(steps=200),
+    _short(),
+)
+DOSCOND_NODE = _method(
+    "doscond",
+    "One-step gradient matching: edges and features together, in fresh networks.",
+    DOSCOND_PAPER,
+    OneStepGraphOptions,
+    _doscond,
+    _short(steps=200),
+    _short(),
+)

@@ -1,0 +1,47 @@
+"""Stages of plans on graphs: where a parametrization of the plugin's own starts, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ddcore.methods.plan import Work
+    from ddcore.parametrizations.base import Synthetic
+
+    from ..batch import Graph
+
+__all__ = ["Decode", "Start", "selected_features"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """The set that later stages move, made of what earlier ones left."""
+
+    make: Callable[[Work[Any]], Synthetic[Any]]
+
+    def run(self, work: Work[Any]) -> None:
+        """Leaves it as the set."""
+        work.synthetic = self.make(work).to(work.problem.device)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """The learned graph as it is, without edges below the threshold: it needs no decoder any more."""
+
+    threshold: float = 0.0
+
+    def run(self, work: Work[Any]) -> None:
+        """Leaves the graph as the set."""
+        from ..parametrizations.dense import DenseGraph
+
+        assert isinstance(work.synthetic, DenseGraph), "a set with edges"
+        work.synthetic = work.synthetic.decoded(self.threshold)
+
+
+def selected_features(work: Work[Graph]) -> Any:  # (N, d)
+    """The features of the nodes that an earlier stage selected."""
+    assert work.synthetic is not None, "a stage that selects nodes comes first"
+    graph = work.synthetic.batch(rng=work.rng("decode"))
+    return graph.x[graph.rows]
