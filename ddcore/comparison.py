@@ -22,6 +22,7 @@ from .distillation import distill, plan
 from .errors import BudgetError, DataError, Diverged, NotSupported, OptionError
 from .evaluation import protocol as find_protocol
 from .evaluation import score, train
+from .intervals import Mean, unpaired
 from .options import Options, resolve
 from .plugins import load
 from .problem import Problem
@@ -40,6 +41,7 @@ class Sweep(Options):
     methods: list[str] = Field(min_length=1, description="methods by name; `random` is added where it is missing")
     ipc: list[int] | int | None = Field(None, description="rows per class, one or several")
     ratio: list[float] | float | None = Field(None, description="parts of the training rows, instead of ipc")
+    ratio_of: Literal["labelled", "all"] = Field("labelled", description="what a ratio is of; graph papers use both")
     distillations: PositiveInt | dict[str, PositiveInt] = Field(
         1, description="independent distillations of each cell; or a table of them by method, 1 for the others"
     )
@@ -51,7 +53,8 @@ class Sweep(Options):
     models: list[str] = Field(default_factory=list, description="networks of the zoo; the problem's first by default")
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="a table by name: of a method its options (`method = NAME` for a variant), of a problem its options",
+        description="a table by name: of a method its options (`method = NAME` for a variant), of a problem its options and "
+        "its own `ipc` or `ratio`",
     )
 
 
@@ -128,9 +131,6 @@ def compare(
 
 
 def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
-    if (sweep.ipc is None) == (sweep.ratio is None):
-        raise OptionError("a sweep file needs either `ipc` or `ratio`, a number or a list")
-    listed: Sequence[int | float] = _listed(sweep.ipc if sweep.ratio is None else sweep.ratio)
     methods = sweep.methods if "random" in sweep.methods else [*sweep.methods, "random"]
     if isinstance(sweep.distillations, dict) and (unknown := set(sweep.distillations) - set(methods)):
         raise OptionError(f"distillations for {', '.join(sorted(unknown))}, which are not among the methods")
@@ -141,15 +141,15 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
     cells: list[Cell] = []
     refused: list[Row] = []
     for name in sweep.problems:
-        settings = sweep.options.get(name, {})
+        settings = dict(sweep.options.get(name, {}))
+        budgets = _budgets(sweep, settings)
         problem = _problem(name, json.dumps(settings, sort_keys=True))
         recipe = problem.recipe.name if sweep.protocol is None else find_protocol(sweep.protocol).name
         models = tuple(sweep.models) or (next(iter(problem.models)),)
         for label in methods:
             given = dict(sweep.options.get(label, {}))
             method = given.pop("method", label)
-            for amount in listed:
-                budget = Budget(ipc=int(amount)) if sweep.ratio is None else Budget(ratio=float(amount))
+            for budget in budgets:
                 try:
                     options = _resolved(problem, method, budget, sweep, given)
                 except (NotSupported, BudgetError) as error:
@@ -177,6 +177,19 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
                     )
                 ]
     return cells, refused
+
+
+def _budgets(sweep: Sweep, settings: dict[str, Any]) -> list[Budget]:
+    """The budgets of a problem: those of its own table, which are taken out of it, or else the file's."""
+    own = {key: settings.pop(key) for key in ("ipc", "ratio", "ratio_of") if key in settings}
+    ipc, ratio = (own.get("ipc"), own.get("ratio")) if {"ipc", "ratio"} & own.keys() else (sweep.ipc, sweep.ratio)
+    if (ipc is None) == (ratio is None):
+        raise OptionError(
+            "a sweep file needs either `ipc` or `ratio`, a number or a list, for all or in a problem's options"
+        )
+    if ratio is None:
+        return [Budget(ipc=n) for n in _listed(ipc)]
+    return [Budget(ratio=part, ratio_of=own.get("ratio_of", sweep.ratio_of)) for part in _listed(ratio)]
 
 
 def _resolved(
@@ -208,6 +221,7 @@ def _perform(cell: Cell, out: Path, device: str) -> Path:
             cell.method,
             ipc=budget.get("ipc"),
             ratio=budget.get("ratio"),
+            ratio_of=budget.get("ratio_of", "labelled"),
             preset=cell.preset,
             options=json.loads(cell.options),
             seed=cell.distillation,
@@ -243,18 +257,22 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
             rows.append({**head, "error": errors[0]})
             continue
         seconds = [f["cost"]["seconds"] for f in found if "seconds" in f["cost"]]
+        rising = {m.name: m.higher_is_better for m in _problem(problem, group[0].problem_options).task.metrics}
         for model in group[0].models:
             for metric in found[0]["scores"][model][0]:
                 draws = [[net[metric] for net in f["scores"][model]] for f in found]  # distillations x networks
                 values = [v for draw in draws for v in draw]
-                means = [statistics.fmean(draw) for draw in draws] if len(draws) > 1 else draws[0]
+                mean = Mean.of(draws)
                 rows.append(
                     {
                         **head,
                         "metric": metric,
-                        "mean": statistics.fmean(values),
+                        "higher_is_better": rising.get(metric, True),
+                        "mean": mean.mean,
                         "std": statistics.stdev(values) if len(values) > 1 else 0.0,
-                        "stderr": statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None,
+                        "stderr": mean.stderr,
+                        "interval": list(mean.interval() or ()) or None,
+                        "values": list(mean.values),
                         "seeds": group[0].seeds,
                         "distillations": len(draws),
                         "model": model,
@@ -264,13 +282,22 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
                         "seconds": statistics.fmean(seconds) if seconds else None,
                     }
                 )
-    return rows
+    return [row if "error" in row else {**row, "best": _best(row, rows)} for row in rows]
+
+
+def _best(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether the row is the best of its problem, budget, model and metric, or cannot be told from it at 95 %."""
+    same = ("problem", "ipc", "ratio", "model", "metric")
+    rivals = [r for r in rows if "error" not in r and all(r.get(k) == row.get(k) for k in same)]
+    first = (max if row["higher_is_better"] else min)(rivals, key=lambda r: float(r["mean"]))
+    return row is first or not unpaired(Mean(tuple(first["values"])), Mean(tuple(row["values"]))).distinguishable
 
 
 def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
     lines = [
         f"{sweep.seeds} networks for each distilled set, preset {sweep.preset}, split {sweep.split}; n: distillations; ± is the "
-        "standard error of the mean, over distillations where there are several and over networks where there is one.",
+        "standard error of the mean, over distillations where there are several and over networks where there is one. Bold: the "
+        "best of its problem, budget, model and metric, and what a t-test (Welch, 95 %) cannot tell from it.",
         "",
         "| problem | method | budget | model | metric | mean | n | seconds | protocol |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -281,9 +308,10 @@ def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
             lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | {row['error']} | | | |")
             continue
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
+        mean = f"**{row['mean']:.4f}**{error}" if row["best"] else f"{row['mean']:.4f}{error}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         lines.append(
-            f"| {row['problem']} | {row['method']} | {budget} | {row['model']} | {row['metric']} | {row['mean']:.4f}{error} "
+            f"| {row['problem']} | {row['method']} | {budget} | {row['model']} | {row['metric']} | {mean} "
             f"| {row['distillations']} | {seconds} | {row['protocol']} |"
         )
     return "\n".join(lines) + "\n"

@@ -78,7 +78,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     differ = [k for k in names[0] if len({n[k] for n in names}) > 1] if names else []
     table = Table(
         title=", ".join(v for k, v in names[0].items() if k not in differ) if names else None,
-        caption="mean ± standard error of the mean",
+        caption="mean ± standard error of the mean; bold: the best, and what a t-test (95 %) cannot tell from it",
     )
     for heading in ("method", "budget", *differ):
         table.add_column(heading, overflow="fold")
@@ -87,8 +87,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row, name in zip(rows, names, strict=True):
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-        line = (row["method"], _budget(row), *(name[k] for k in differ), f"{row['mean']:.4f}{error}", seconds)
-        table.add_row(*line)
+        mean = f"[bold]{row['mean']:.4f}[/bold]{error}" if row["best"] else f"{row['mean']:.4f}{error}"
+        table.add_row(row["method"], _budget(row), *(name[k] for k in differ), mean, seconds)
     return table
 
 

@@ -8,7 +8,7 @@ import pytest
 import toys
 
 from ddcore import comparison
-from ddcore.comparison import compare
+from ddcore.comparison import _best, compare
 from ddcore.errors import NotSupported, OptionError, UnknownName
 
 SWEEP = {"problems": ["image/toy"], "methods": ["dm"], "ipc": [1, 2], "distillations": 2, "seeds": 3, "steps": 2}
@@ -209,3 +209,26 @@ def test_an_unknown_method_and_problem(tmp_path):
 def test_ratios_instead_of_ipc(tmp_path):
     rows = compare({**{k: v for k, v in SWEEP.items() if k != "ipc"}, "ratio": 0.05}, tmp_path)
     assert {r["ratio"] for r in rows} == {0.05}
+
+
+def test_what_cannot_be_told_from_the_best_is_marked():
+    def row(method, values, **more):
+        mean = sum(values) / len(values)
+        rising = {"problem": "p", "ipc": 1, "model": "m", "metric": "accuracy", "higher_is_better": True}
+        return {**rising, "method": method, "mean": mean, "values": values, **more}
+
+    rows = [row("a", [0.9, 0.91, 0.92]), row("b", [0.89, 0.91, 0.9]), row("c", [0.5, 0.51, 0.5])]
+    assert [_best(r, rows) for r in rows] == [True, True, False]
+    falling = [{**r, "higher_is_better": False} for r in rows]
+    assert [_best(r, falling) for r in falling] == [False, False, True]
+    others = [*rows, row("d", [0.2, 0.2, 0.21], ipc=10), {"problem": "p", "method": "e", "ipc": 1, "error": "refused"}]
+    assert _best(others[3], others), "alone at its budget"
+
+
+def test_a_problem_may_have_a_budget_of_its_own(tmp_path):
+    wanted = {**SWEEP, "methods": ["random"], "ipc": 1, "seeds": 1, "distillations": 1}
+    name = wanted["problems"][0]
+    rows = compare({**wanted, "options": {name: {"ipc": [2]}}}, tmp_path / "own")
+    assert {row["ipc"] for row in rows} == {2}
+    rows = compare({**wanted, "options": {name: {"ratio": 0.1, "ratio_of": "all"}}}, tmp_path / "ratio")
+    assert {(row["ratio"], row["ratio_of"]) for row in rows} == {(0.1, "all")}
