@@ -94,7 +94,8 @@ class NodeData(DataSource[Graph]):
         alone = copy.copy(self)
         alone.whole, alone.inductive, alone.fanout, alone.split = self.whole.induced(ids), False, None, None
         alone._parts = {}
-        alone.__dict__.pop("_named", None)
+        for name in ("_named", "_fingerprint"):
+            alone.__dict__.pop(name, None)
         alone._divide({"train": list(dict.fromkeys(ids))})
         return alone
 
@@ -116,6 +117,10 @@ class NodeData(DataSource[Graph]):
             digest.update(b"none" if t is None else f"{t.dtype} {tuple(t.shape)}".encode())
             digest.update(b"" if t is None else t.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def population(self) -> int:
+        """Nodes that training sees: of the whole graph, or of the training subgraph."""
+        return len(self.part("train").x)
 
     def bytes(self) -> int:
         return nbytes(self.part("train").batch(self.ids()))

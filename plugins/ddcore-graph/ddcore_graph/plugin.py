@@ -13,6 +13,19 @@ ddcore_api = 1
 
 PROBLEMS = {
     "digits-knn": "Nearest-neighbour graph of handwritten digits, 10 classes; part of scikit-learn.",
+    "cora": "Papers that cite each other, 7 classes; Planetoid's public split.",
+    "citeseer": "Papers that cite each other, 6 classes; Planetoid's public split.",
+    "pubmed": "Papers that cite each other, 3 classes; Planetoid's public split.",
+    "cora-ml": "Papers that cite each other, 7 classes.",
+    "amazon-photo": "Products that are bought together, 8 classes.",
+    "amazon-computers": "Products that are bought together, 10 classes.",
+    "coauthor-cs": "Authors who wrote together, 15 classes.",
+    "coauthor-physics": "Authors who wrote together, 5 classes.",
+    "ogbn-arxiv": "169,343 papers that cite each other, 40 classes.",
+    "ogbn-products": "2,449,029 products that are bought together, 47 classes.",
+    "flickr": "89,250 pictures of common places or galleries, 7 classes; inductive.",
+    "reddit": "232,965 posts with common commenters, 41 classes; inductive.",
+    "file": "Your own graph: a folder of CSV files, one .npz, or a saved torch-geometric Data.",
 }
 
 PARAMETRIZATIONS = {
@@ -38,7 +51,8 @@ def ddcore_entries() -> Iterator[Entry]:
     """The problems, parametrizations and recipes."""
     for name, summary in PROBLEMS.items():
         here = name == "digits-knn"
-        target = f"ddcore_graph.problems:{name.replace('-', '_')}"
+        module = "own" if name == "file" else "problems"
+        target = f"ddcore_graph.{module}:{name.replace('-', '_')}"
         yield Entry("problem", f"graph/{name}", target, summary, offline=here, default=here)
     for name, (target, summary) in PARAMETRIZATIONS.items():
         yield Entry("parametrization", f"graph/{name}", f"ddcore_graph.parametrizations.{target}", summary)

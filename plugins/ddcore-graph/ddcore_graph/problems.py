@@ -1,15 +1,18 @@
-"""The graph problems: data from its public layout, networks, free features."""
+"""The problems of node classification: data from its public layout, networks, free features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from ddcore.errors import DataError
 from ddcore.problem import Preprocessing, Problem, Task
 from ddcore.rows import Classification
 
@@ -18,11 +21,38 @@ from .data import NodeData, class_split
 from .edges import tidied
 from .models import node_zoo
 from .parametrizations.features import features_only
+from .preprocess import Normalise, dense, prepared
+from .readers.npz import find_npz, read_npz
+from .readers.ogb import read_ogb_nodes
+from .readers.planetoid import read_planetoid
+from .readers.raw import RawGraph, missing
+from .readers.saint import read_saint
 from .recipes import GRAPH
+from .show import drawing
 
-__all__ = ["digits_knn", "node_problem"]
+__all__ = [
+    "amazon_computers",
+    "amazon_photo",
+    "citeseer",
+    "coauthor_cs",
+    "coauthor_physics",
+    "cora",
+    "cora_ml",
+    "digits_knn",
+    "flickr",
+    "node_problem",
+    "ogbn_arxiv",
+    "ogbn_products",
+    "problem_of",
+    "pubmed",
+    "reddit",
+]
 
 Hidden = Annotated[int, Field(ge=1, description="hidden units of the networks")]
+Fanout = Annotated[
+    list[int] | None,
+    Field(description="neighbours drawn a hop, such as [10, 5], where the graph does not fit; all of them by default"),
+]
 
 
 def node_problem(
@@ -32,7 +62,7 @@ def node_problem(
     splits: Mapping[str, Sequence[int]],
     class_names: Sequence[str],
     *,
-    weights: Tensor | None = None,
+    weights: Tensor | None = None,  # (E,)
     inductive: bool = False,
     drawn: bool = False,
     fanout: Sequence[int] | None = None,
@@ -55,7 +85,42 @@ def node_problem(
         recipe=GRAPH,
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),
+        render=partial(drawing, tuple(class_names), data),
     )
+
+
+def problem_of(
+    raw: RawGraph,
+    normalise: Normalise,
+    *,
+    inductive: bool = False,
+    directed: bool = False,
+    fanout: Sequence[int] | None = None,
+    hidden: int = 256,
+) -> Problem[Graph]:
+    """A problem from what a file held. Raises DataError for a graph without a class to learn."""
+    if len(raw.class_names) < 2:
+        raise DataError(f"the labels have {len(raw.class_names)} classes: at least 2 are needed")
+    splits = raw.splits or class_split(raw.y.tolist())
+    x, done = prepared(dense(raw.x), normalise, splits["train"])
+    edges, weights = tidied(raw.source, raw.target, len(x), raw.weights, directed=directed)
+    return node_problem(
+        x,
+        edges,
+        torch.from_numpy(raw.y),
+        splits,
+        raw.class_names,
+        weights=weights,
+        inductive=inductive,
+        drawn=raw.splits is None,
+        fanout=fanout,
+        preprocessing=done,
+        hidden=hidden,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# part of the install
 
 
 def digits_knn(
@@ -70,8 +135,101 @@ def digits_knn(
 
     found = load_digits()
     near = kneighbors_graph(found.data, neighbours).tocoo()
-    x = torch.tensor(found.data / 16, dtype=torch.float32)
-    edges, _ = tidied(near.row, near.col, len(x))
     names = [str(d) for d in range(10)]
-    splits = class_split(found.target.tolist())
-    return node_problem(x, edges, torch.tensor(found.target), splits, names, drawn=True, hidden=hidden)
+    source, target = near.row.astype(np.int64), near.col.astype(np.int64)
+    raw = RawGraph(found.data / 16, source, target, found.target.astype(np.int64), names)
+    return problem_of(raw, "none", hidden=hidden)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# by --data
+
+
+def cora(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Cora (Yang et al. 2016): 2,708 papers, 7 fields, the public split of 140/500/1,000; words, rows divided by their sums."""
+    return _planetoid(data, "cora", fanout, hidden)
+
+
+def citeseer(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Citeseer (Yang et al. 2016): 3,327 papers, 6 fields, the public split of 120/500/1,000."""
+    return _planetoid(data, "citeseer", fanout, hidden)
+
+
+def pubmed(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Pubmed (Yang et al. 2016): 19,717 papers, 3 fields, the public split of 60/500/1,000."""
+    return _planetoid(data, "pubmed", fanout, hidden)
+
+
+def _planetoid(data: Path | None, name: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
+    files = f"Planetoid's ind.{name}.x ... ind.{name}.test.index, or {name}.npz"
+    if data is None:
+        raise missing(name, data, files, "github.com/kimiyoung/planetoid, folder data")
+    npz = find_npz(data, name)
+    raw = read_npz(npz) if npz is not None else read_planetoid(data, name)
+    return problem_of(raw, "rows", fanout=fanout, hidden=hidden)
+
+
+def cora_ml(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Cora-ML (Bojchevski and Guennemann 2018): 2,995 papers, 7 fields; cora_ml.npz."""
+    return _shchur(data, "cora-ml", fanout, hidden)
+
+
+def amazon_photo(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Amazon Photo (Shchur et al. 2018): 7,650 products, 8 kinds; amazon_photo.npz."""
+    return _shchur(data, "amazon-photo", fanout, hidden)
+
+
+def amazon_computers(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Amazon Computers (Shchur et al. 2018): 13,752 products, 10 kinds; amazon_computers.npz."""
+    return _shchur(data, "amazon-computers", fanout, hidden)
+
+
+def coauthor_cs(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Coauthor CS (Shchur et al. 2018): 18,333 authors, 15 fields; coauthor_cs.npz."""
+    return _shchur(data, "coauthor-cs", fanout, hidden)
+
+
+def coauthor_physics(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Coauthor Physics (Shchur et al. 2018): 34,493 authors, 5 fields; coauthor_physics.npz."""
+    return _shchur(data, "coauthor-physics", fanout, hidden)
+
+
+def _shchur(data: Path | None, name: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
+    """Rows divided by their sums; the split of Shchur et al.: 20 nodes a class to train on, 30 for val."""
+    found = None if data is None else find_npz(data, name)
+    if found is None:
+        raise missing(name, data, f"{name.replace('-', '_')}.npz", "github.com/shchur/gnn-benchmark, folder data/npz")
+    return problem_of(read_npz(found), "rows", fanout=fanout, hidden=hidden)
+
+
+def ogbn_arxiv(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """ogbn-arxiv (Hu et al. 2020): 169,343 papers, 40 fields, split by time; standardised features; the unpacked ogbn_arxiv."""
+    if data is None:
+        raise missing("ogbn-arxiv", data, "the unpacked ogbn_arxiv with its folders raw and split", "ogb.stanford.edu")
+    return problem_of(read_ogb_nodes(data, "ogbn-arxiv"), "standard", fanout=fanout, hidden=hidden)
+
+
+def ogbn_products(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """ogbn-products (Hu et al. 2020): 2,449,029 products, 47 kinds, split by sales; the unpacked ogbn_products."""
+    if data is None:
+        raise missing(
+            "ogbn-products", data, "the unpacked ogbn_products with its folders raw and split", "ogb.stanford.edu"
+        )
+    return problem_of(read_ogb_nodes(data, "ogbn-products"), "none", fanout=fanout, hidden=hidden)
+
+
+def flickr(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Flickr (Zeng et al. 2020), inductive: 89,250 pictures, 7 kinds; GraphSAINT's files. Features are standardised."""
+    return _saint(data, "flickr", fanout, hidden)
+
+
+def reddit(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
+    """Reddit (Hamilton et al. 2017), inductive: 232,965 posts, 41 communities; GraphSAINT's files. Features are standardised."""
+    return _saint(data, "reddit", fanout, hidden)
+
+
+def _saint(data: Path | None, name: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
+    if data is None:
+        files = "adj_full.npz, feats.npy, class_map.json and role.json"
+        raise missing(name, data, files, "github.com/GraphSAINT/GraphSAINT, its data folder")
+    return problem_of(read_saint(data, name), "standard", inductive=True, fanout=fanout, hidden=hidden)

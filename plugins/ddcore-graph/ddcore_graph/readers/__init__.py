@@ -1,0 +1,1 @@
+"""Public layouts of graph data, as they are downloaded."""
