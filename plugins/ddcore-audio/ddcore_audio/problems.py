@@ -1,0 +1,287 @@
+"""The audio problems: data from its public format, a frontend, networks, siamese augmentation, sets that can be heard."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ddcore.errors import DataError
+from ddcore.problem import Preprocessing, Problem
+from ddcore.recipes import MATCHING, Recipe
+from ddcore.rows import Classification, Rows
+
+from .augment import Mixup, Siamese
+from .clips import Item, Packed, pack
+from .data import audio_data, carve, fitted
+from .frontend import Frontend, Kind
+from .kernels import kernels
+from .models import zoo
+from .readers import read_esc, read_fsdd, read_speech_commands, read_urbansound
+from .show import page
+from .sound import Sound, input_space
+from .voices import WORDS, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "audio_problem",
+    "by_split",
+    "check_filled",
+    "digits",
+    "esc10",
+    "esc50",
+    "frontend_of",
+    "fsdd",
+    "speech_commands",
+    "urbansound8k",
+]
+
+What = Annotated[
+    Kind,
+    Field(
+        description="what networks hear: log mel power, mel power, or cepstra with their first and second differences"
+    ),
+]
+RowKind = Annotated[
+    Literal["maps", "waveforms"],
+    Field(description="what a row is, real or synthetic: the frontend's maps, or the samples before it"),
+]
+Bands = Annotated[int, Field(ge=8, description="mel bands")]
+Hop = Annotated[int, Field(ge=1, description="samples between two frames")]
+Window = Annotated[int, Field(ge=2, description="samples of a frame; the FFT has the next power of two")]
+Depth = Annotated[int, Field(ge=1, description="blocks of the default ConvNet")]
+Width = Annotated[int, Field(ge=1, description="channels of the default ConvNet")]
+Val = Annotated[float, Field(ge=0, lt=1, description="part of the training clips that is held out for model selection")]
+Seconds = Annotated[
+    float, Field(gt=0, description="length of a clip: the middle of longer ones, zeros around shorter ones")
+]
+Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are resampled to it")]
+
+
+def frontend_of(kind: Kind, sample_rate: int, seconds: float, window: int, hop: int, bands: int) -> Frontend:
+    """The frontend from 20 Hz to half the sample rate, with the next power of two as FFT. Raises OptionError."""
+    return Frontend(
+        kind=kind,
+        sample_rate=sample_rate,
+        samples=round(seconds * sample_rate),
+        n_fft=1 << (window - 1).bit_length(),
+        window=window,
+        hop=hop,
+        bands=bands,
+        high=sample_rate / 2,
+    )
+
+
+def audio_problem(
+    wave: NDArray[np.float32],  # (n, samples)
+    y: NDArray[np.int64],  # (n,)
+    splits: dict[str, list[int]],
+    class_names: Sequence[str],
+    frontend: Frontend,
+    *,
+    rows: Literal["maps", "waveforms"] = "maps",
+    depth: int = 3,
+    width: int = 128,
+    drawn: bool = False,
+    recipe: Recipe = MATCHING,
+    digest: str = "",
+) -> Problem[Rows]:
+    """An audio problem from clips of one rate and length: the way for data that no reader here knows.
+
+    `splits` holds row ids of train, val and test; `drawn` says that they were drawn here and should be stored with every
+    artifact. With `rows="maps"` the frontend is applied once, and a set is made of its maps; with "waveforms" it stands in
+    front of every network, and gradients go through it into the samples.
+
+    Raises DataError, and OptionError for sizes that do not fit each other.
+    """
+    if wave.ndim != 2 or wave.shape[1] != frontend.samples or len(wave) != len(y):
+        raise DataError(
+            f"expected clips (n, {frontend.samples}) and classes (n,); got {wave.shape} and {y.shape}: cut and resample first"
+        )
+    waveforms = rows == "waveforms"
+    features = fitted(wave, splits["train"], frontend)
+    data = audio_data(wave, y, splits, features, waveforms=waveforms, drawn=drawn, digest=digest)
+    train = np.sort(np.asarray(splits["train"]))[:2048]
+    sound = Sound(features, waveforms, float(np.std(wave[train])) if waveforms else 1.0)
+    done = features.preprocessing()
+    classes = len(class_names)
+    return Problem(
+        name="audio",
+        data=data,
+        task=Classification(classes),
+        models=zoo(features, classes, waveforms=waveforms, depth=depth, width=width),
+        synthetic=sound,
+        recipe=recipe,
+        augmentations={
+            "match": Siamese(features),
+            "train": Siamese(features, per_row=True),
+            "mixup": Mixup(classes),
+        },
+        input_space=input_space(frontend, waveforms=waveforms),
+        kernels=kernels(features, waveforms=waveforms, depth=depth),
+        preprocessing=Preprocessing("waveform", "x", done.tensors) if waveforms else done,
+        class_names=tuple(class_names),
+        render=partial(page, tuple(class_names), sound),
+    )
+
+
+def check_filled(y: NDArray[np.int64], names: Sequence[str]) -> None:  # of the training clips
+    """DataError where a class has no clip that could be read."""
+    present = set(y.tolist())
+    if empty := [name for label, name in enumerate(names) if label not in present]:
+        raise DataError(f"no readable training clip in class {', '.join(empty)}: add some, or remove the class")
+
+
+def by_split(packed: Packed) -> dict[str, list[int]]:
+    """The rows of each split, from names that begin with it."""
+    return {s: [i for i, n in enumerate(packed.names) if n.startswith(f"{s}:")] for s in ("train", "val", "test")}
+
+
+def _packed(
+    items: Sequence[Item], key: str, names: Sequence[str], frontend: Frontend, *, val: float = 0.0, **options: Any
+) -> Problem[Rows]:
+    """A problem of the clips; what the data has no validation clips of is carved from its training clips."""
+    packed = pack(items, key, frontend.sample_rate, frontend.samples)
+    splits = by_split(packed)
+    check_filled(packed.y[splits["train"]], names)
+    if not splits["test"]:
+        raise DataError("no readable test clip: check the folder")
+    if not splits["val"]:
+        splits["train"], splits["val"] = carve(packed.y, splits["train"], val)
+    return audio_problem(packed.wave, packed.y, splits, names, frontend, digest=packed.digest, **options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# part of the install
+
+
+def digits(
+    *,
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    bands: Bands = 40,
+    window: Window = 320,
+    hop: Hop = 160,
+    depth: Depth = 3,
+    width: Width = 32,
+) -> Problem[Rows]:
+    """Digits spoken by espeak-ng at 8 kHz: 1,080 clips of 36 voices to train on, 180 of 6 and 300 of 10 other voices to
+    validate and test."""
+    items, key = spoken()
+    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
+    return _packed(items, key, WORDS, heard, rows=rows, depth=depth, width=width)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# by --data
+
+
+def fsdd(
+    data: Path | None = None,
+    *,
+    split: Annotated[
+        Literal["takes", "speakers"],
+        Field(description="takes 0 to 4 of each digit and speaker test (the authors'), or two of the six speakers"),
+    ] = "takes",
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    bands: Bands = 40,
+    window: Window = 320,
+    hop: Hop = 160,
+    depth: Depth = 3,
+    width: Width = 32,
+    val: Val = 0.1,
+) -> Problem[Rows]:
+    """Free Spoken Digit Dataset (Jackson et al. 2018), 8 kHz: the folder recordings of its repository, or one file with
+    index.csv. With `split = "speakers"` theo and yweweler test, nicolas validates."""
+    items, key = read_fsdd(data, split)
+    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
+    return _packed(items, key, WORDS, heard, val=val, rows=rows, depth=depth, width=width)
+
+
+def speech_commands(
+    data: Path | None = None,
+    *,
+    words: Annotated[
+        Literal["all", "commands", "digits"],
+        Field(description="all words, the ten commands (yes, no, up ...), or the ten digits"),
+    ] = "all",
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    bands: Bands = 40,
+    window: Window = 480,
+    hop: Hop = 160,
+    depth: Depth = 3,
+    width: Width = 128,
+) -> Problem[Rows]:
+    """Speech Commands (Warden 2018), 16 kHz, with its validation and testing lists; background noise is left out."""
+    items, key, names = read_speech_commands(data, words)
+    heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands)
+    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+
+
+Fold = Annotated[int, Field(ge=1, description="the official fold that tests; the one before it validates")]
+
+
+def esc50(
+    data: Path | None = None,
+    *,
+    fold: Fold = 5,
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    sample_rate: Rate = 22_050,
+    bands: Bands = 64,
+    window: Window = 1024,
+    hop: Hop = 512,
+    depth: Depth = 4,
+    width: Width = 128,
+) -> Problem[Rows]:
+    """ESC-50 (Piczak 2015): 2,000 environmental sounds of 5 s, 50 classes, five official folds."""
+    items, key, names = read_esc(data, fold, ten=False)
+    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
+    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+
+
+def esc10(
+    data: Path | None = None,
+    *,
+    fold: Fold = 5,
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    sample_rate: Rate = 22_050,
+    bands: Bands = 64,
+    window: Window = 1024,
+    hop: Hop = 512,
+    depth: Depth = 4,
+    width: Width = 128,
+) -> Problem[Rows]:
+    """ESC-10 (Piczak 2015): the ten classes of ESC-50 that are easily told apart, 400 sounds, five official folds."""
+    items, key, names = read_esc(data, fold, ten=True)
+    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
+    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+
+
+def urbansound8k(
+    data: Path | None = None,
+    *,
+    fold: Fold = 10,
+    frontend: What = "log-mel",
+    rows: RowKind = "maps",
+    sample_rate: Rate = 22_050,
+    bands: Bands = 64,
+    window: Window = 1024,
+    hop: Hop = 512,
+    depth: Depth = 4,
+    width: Width = 128,
+) -> Problem[Rows]:
+    """UrbanSound8K (Salamon et al. 2014): 8,732 city sounds of up to 4 s, 10 classes, ten official folds."""
+    items, key, names = read_urbansound(data, fold)
+    heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands)
+    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)

@@ -1,0 +1,123 @@
+"""Spoken digits in many voices, by espeak-ng: the library and its voices are in the package espeakng-loader."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ddcore.errors import DataError
+from ddcore.seeds import stream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .clips import Item, Sound
+
+__all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "digits", "say", "spoken"]
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+ACCENTS = ("en", "en-us", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
+
+VOICES = {
+    "train": (
+        *("Alex", "Alicia", "Andy", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee", "Marco"),
+        *("Mario", "Michael", "Mike", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda", "benjamin", "boris"),
+        *("caleb", "david", "f1", "f2", "f3", "m1", "m2", "m3", "m4", "m5", "klatt", "klatt3", "steph"),
+    ),
+    "val": ("Andrea", "Reed", "edward", "f4", "m6", "klatt4"),
+    "test": ("croak", "grandma", "grandpa", "f5", "m7", "m8", "klatt2", "linda", "quincy", "zac"),
+}
+"""Voices by split: no voice is in two."""
+
+TAKES = 3
+"""Of each digit by each voice, in different accents, paces and pitches."""
+
+SYNCHRONOUS, RATE, PITCH, CHARACTERS, UTF8 = 2, 1, 3, 1, 1  # of espeak-ng's speak_lib.h
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A word as a voice says it."""
+
+    word: str
+    accent: str  # a language of espeak-ng
+    voice: str  # a variant of it
+    pace: int  # words a minute
+    pitch: int  # 0 to 100
+
+
+def digits() -> list[tuple[str, int, Utterance]]:
+    """(split, digit, utterance): every voice says every digit `TAKES` times, in an order and manner that never change."""
+    return [
+        (split, digit, Utterance(word, rng.choice(ACCENTS), voice, rng.randint(130, 220), rng.randint(30, 70)))
+        for split, voices in VOICES.items()
+        for voice in voices
+        for digit, word in enumerate(WORDS)
+        for take in range(TAKES)
+        for rng in (stream("spoken digits", voice, word, take),)
+    ]
+
+
+def spoken() -> tuple[list[Item], str]:
+    """All digits, each named `SPLIT:...`, and the key of what they sound like: the utterances and the voices' version."""
+    found = digits()
+    items: list[Item] = [
+        (f"{s}:{i} {u.voice}: {u.word}", digit, partial(say, u)) for i, (s, digit, u) in enumerate(found)
+    ]
+    said = json.dumps([[split, digit, *vars(u).values()] for split, digit, u in found])
+    return items, f"espeakng-loader {version('espeakng-loader')} {hashlib.sha256(said.encode()).hexdigest()}"
+
+
+def say(utterance: Utterance) -> Sound:
+    """The samples (n, 1) in [-1, 1] and their rate. The same utterance gives the same samples.
+
+    Raises DataError where espeak-ng cannot be loaded or lacks the voice.
+    """
+    espeak, rate, heard = _espeak()
+    name = f"{utterance.accent}+{utterance.voice}"
+    if espeak.espeak_SetVoiceByName(name.encode()):
+        raise DataError(f"espeak-ng has no voice {name!r}: reinstall espeakng-loader, version 0.2.4 or later")
+    espeak.espeak_SetParameter(RATE, utterance.pace, 0)
+    espeak.espeak_SetParameter(PITCH, utterance.pitch, 0)
+    espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of breath and flutter
+    heard.clear()
+    text = utterance.word.encode()
+    espeak.espeak_Synth(text, len(text) + 1, 0, CHARACTERS, 0, UTF8, None, None)
+    espeak.espeak_Synchronize()
+    samples: NDArray[np.float32] = np.concatenate(heard).astype(np.float32)[:, None] / np.float32(32768)
+    return samples, rate
+
+
+@cache
+def _espeak() -> tuple[Any, int, list[NDArray[np.int16]]]:
+    """The library, its sample rate, and the list that its callback fills; there is one of them in a process."""
+    import espeakng_loader
+
+    heard: list[NDArray[np.int16]] = []
+    callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+    def hear(samples: Any, n: int, events: Any) -> int:
+        if samples and n > 0:
+            heard.append(np.ctypeslib.as_array(samples, (n,)).copy())
+        return 0
+
+    try:
+        espeak: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+    except OSError as error:
+        raise DataError(
+            f"espeak-ng cannot be loaded ({error}): reinstall espeakng-loader, or use data of your own"
+        ) from error
+    rate = espeak.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
+    if rate <= 0:
+        raise DataError("espeak-ng does not find its voices: reinstall espeakng-loader, or use data of your own")
+    espeak.kept = callback_type(hear)  # a callback that is collected crashes the library
+    espeak.espeak_SetSynthCallback(espeak.kept)
+    return espeak, rate, heard

@@ -1,0 +1,46 @@
+"""The spoken digits keep the contract that every method relies on, as maps and as waveforms."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from ddcore_audio.problems import digits
+
+from ddcore.testing import ProblemConformance
+
+
+def small(rows, kept, **options):
+    """Large hops and few bands, and some of the networks: every network has tests of its own."""
+    problem = digits(rows=rows, width=8, depth=2, bands=16, window=512, hop=512, **options)
+    problem = replace(problem, name="audio/digits", models={name: problem.models[name] for name in kept})
+    return problem, problem.synthetic(dict.fromkeys(problem.data.groups, 2), None, random.Random(0))
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return small("maps", ("convnet", "ds-cnn"))
+
+
+@pytest.fixture(scope="module")
+def waveforms():
+    return small("waveforms", ("convnet", "m5"))
+
+
+class TestMaps(ProblemConformance):
+    entry_module = "ddcore_audio.plugin"
+    updates = 100
+
+    @pytest.fixture
+    def case(self, maps):
+        return maps
+
+
+class TestWaveforms(ProblemConformance):
+    entry_module = "ddcore_audio.plugin"
+    updates = 60
+
+    @pytest.fixture
+    def case(self, waveforms):
+        return waveforms
