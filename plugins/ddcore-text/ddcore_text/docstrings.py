@@ -109,7 +109,7 @@ def first_paragraph(docstring: str) -> str:
     """The first paragraph as plain words: markup, code and the names of libraries are taken out. Empty where fewer than five
     words are left, or more than sixty, or where it is no prose."""
     text = " ".join(docstring.split("\n\n")[0].split())
-    text = re.sub(r":\w+:`~?([^`<]+)(<[^>]*>)?`", r"\1", text)  # :class:`~torch.Tensor`
+    text = re.sub(r":\w+:`~?(?:[^`<]*\.)?([^`<]+)(<[^>]*>)?`", r"\1", text)  # :class:`~torch.Tensor`
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)  # [text](link)
     text = re.sub(r"[`*_]{1,2}|>>>.*", " ", text)
     text = " ".join(NAMES.sub(MASK, text).split())

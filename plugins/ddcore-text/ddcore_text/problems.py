@@ -9,20 +9,21 @@ from pydantic import Field
 
 from ddcore.errors import OptionError
 from ddcore.problem import Problem
-from ddcore.recipes import Recipe
 from ddcore.rows import Rows, row_set
 
 from .augment import Mixup, TokenDropout
 from .batch import TextClassification
+from .checkpoints import checkpoint_space
 from .data import TokenData, VectorData
 from .docstrings import docstring_corpus
 from .kernels import bag_ntk, vector_ntk
 from .models import token_zoo, vector_zoo
 from .parametrizations import embedding_set
+from .pretraining import CorpusEncoder
 from .recipes import SENTENCES, TOKENS
 from .sentence import sentence_vectors
 from .show import cards
-from .tokens import TokenSpace, corpus_space
+from .tokens import corpus_space
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -84,14 +85,18 @@ def text_problem(
         )
     if space != "tokens":
         raise OptionError(f'space = "{space}": expected tokens or sentence')
-    table, recipe = _table(corpus, encoder, length, vocabulary, width)
+    table = (
+        corpus_space(corpus, length=length, vocabulary=vocabulary, width=width)
+        if encoder == "corpus"
+        else checkpoint_space(encoder, length)
+    )
     data = TokenData(table, corpus)
     return Problem(
         **shared,
         data=data,
-        models=token_zoo(table, classes),
+        models=token_zoo(table, classes, CorpusEncoder(corpus)),
         synthetic=partial(embedding_set, table),
-        recipe=recipe,
+        recipe=TOKENS,
         augmentations={
             "match": TokenDropout(),
             "train": TokenDropout(per_row=True),
@@ -101,14 +106,6 @@ def text_problem(
         kernels={"bag-ntk": partial(bag_ntk, table)},
         render=partial(cards, data, corpus.class_names),
     )
-
-
-def _table(corpus: Corpus, encoder: str, length: int, vocabulary: int, width: int) -> tuple[TokenSpace, Recipe]:
-    if encoder == "corpus":
-        return corpus_space(corpus, length=length, vocabulary=vocabulary, width=width), TOKENS
-    from .checkpoints import checkpoint_space
-
-    return checkpoint_space(encoder, length), TOKENS
 
 
 def docstrings(

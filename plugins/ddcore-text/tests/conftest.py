@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 from ddcore_text.corpus import Corpus, corpus
 from ddcore_text.data import token_space
-from ddcore_text.models import Bag, Recurrent, TextCNN, Transformer
+from ddcore_text.models import Bag, Encoded, Recurrent, TextCNN
+from ddcore_text.models.encoders import Encoder
 from ddcore_text.problems import text_problem
 
 from ddcore.problem import Problem
@@ -47,7 +48,7 @@ def token_problem(first: str = "textcnn", length: int = 12) -> Problem[Rows]:
         "bag": partial(Bag, space, 3),
         "bilstm": partial(Recurrent, space, 3, hidden=8),
         "bigru": partial(Recurrent, space, 3, cell="gru", hidden=8),
-        "transformer": partial(Transformer, space, 3, d=16, hidden=32),
+        "transformer": partial(Encoded, space, 3, partial(Encoder, d=16, hidden=32)),
     }
     return replace(problem, models={first: models[first], **models})
 

@@ -1,0 +1,220 @@
+"""Texts from tables: CSV, TSV, JSON lines and Parquet, compressed or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from ddcore.errors import DataError, OptionError, choices
+
+from .corpus import Corpus, Text, corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SPLITS", "Columns", "read_tables", "table_corpus"]
+
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "validation_matched", "dev_matched"),
+    "test": ("test", "testing"),
+}
+TEXTS = ("text", "sentence", "review", "content", "question")
+PAIRS = (("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "sentence"))
+LABELS = ("label", "labels", "class", "coarse_label", "gold_label", "is_duplicate", "category", "target")
+KINDS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+UNLABELLED = (-1, "-1", "-")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold what; None: the usual names are tried."""
+
+    text: str | None = None
+    pair: str | None = None  # the second text of a pair
+    label: str | None = None
+    split: str | None = None
+
+
+def table_corpus(
+    tables: Mapping[str, Mapping[str, Sequence[Any]]],  # by split: by column, the values
+    columns: Columns,
+    class_names: Sequence[str] = (),
+    *,
+    source: str,
+    rows: int | None = None,
+) -> Corpus:
+    """A corpus of tables. Rows whose label is -1 or "-" are left out; where the test rows have no labels, the validation rows
+    are scored in their place (as is usual for GLUE) and a val split is drawn from train.
+
+    Raises OptionError for columns that are not there, DataError for labels and texts that cannot be used.
+    """
+    first = list(next(iter(tables.values())))
+    texts, label = _columns(columns, first, source)
+    parts: dict[str, tuple[list[Text], list[Any]]] = {}
+    for split, table in tables.items():
+        for name in (*texts, label):
+            if name not in table:
+                raise DataError(f"{source}: the {split} table has no column {name!r}, which the first one has")
+        labelled = [i for i, value in enumerate(table[label]) if _plain(value) not in UNLABELLED]
+        said = [_text([table[name][i] for name in texts]) for i in labelled]
+        if labelled:
+            parts[split] = said, [_label(table[label][i], source, split, i) for i in labelled]
+    if "train" not in parts:
+        raise DataError(f"{source} has the splits {', '.join(tables)} and no labelled train rows")
+    if "val" in parts and "test" not in parts:
+        parts["test"] = parts.pop("val")
+    names, number = _classes([value for _, values in parts.values() for value in values], class_names, source)
+    numbered = {split: (said, [number[value] for value in values]) for split, (said, values) in parts.items()}
+    return corpus(numbered, names, source=source, rows=rows)
+
+
+def _columns(asked: Columns, every: Sequence[str], source: str) -> tuple[list[str], str]:
+    for name in (asked.text, asked.pair, asked.label):
+        if name is not None and name not in every:
+            raise OptionError(f"{source} has no column {name!r}.{choices(name, every)}")
+    if asked.text is not None:
+        texts = [name for name in (asked.text, asked.pair) if name is not None]
+    else:
+        pairs = [list(pair) for pair in PAIRS if all(name in every for name in pair)]
+        single = [[name] for name in TEXTS if name in every]
+        texts = next(iter([*pairs, *single]), [])
+    if not texts:
+        raise OptionError(
+            f"which column of {source} holds the text? It has {', '.join(every)}: --set problem.text=COLUMN"
+        )
+    label = asked.label or next((name for name in LABELS if name in every), None)
+    if label is None:
+        raise OptionError(
+            f"which column of {source} holds the class? It has {', '.join(every)}: --set problem.label=COLUMN"
+        )
+    return texts, label
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of any library as Python's own; missing values as None."""
+    if value is None or value != value:
+        return None
+    return int(value) if isinstance(value, Integral) or (isinstance(value, float) and value.is_integer()) else value
+
+
+def _text(parts: Sequence[Any]) -> Text:
+    said = ["" if _plain(part) is None else str(part).strip() for part in parts]
+    return said[0] if len(said) == 1 else (said[0], said[1])
+
+
+def _label(value: Any, source: str, split: str, i: int) -> Any:
+    value = _plain(value)
+    if value is None or value == "":
+        raise DataError(f"{source}: row {i} of {split} has no label: fill it in, or mark unlabelled rows with -1")
+    if not isinstance(value, int | str):
+        raise DataError(
+            f"{source}: the label of row {i} of {split} is {value!r}: expected class numbers or class names; is that the "
+            "column of classes?"
+        )
+    return value
+
+
+def _classes(
+    values: Sequence[int | str], class_names: Sequence[str], source: str
+) -> tuple[list[str], dict[int | str, int]]:
+    """Class names, and the number of each value. Without known names, the sorted values are the classes."""
+    different = sorted(set(values), key=lambda v: (isinstance(v, str), v))
+    if not class_names:
+        if len({type(v) for v in different}) > 1:
+            raise DataError(
+                f"{source}: some labels are numbers and some are names ({different[:5]}): use one of the two"
+            )
+        return [str(v) for v in different], {v: k for k, v in enumerate(different)}
+    names = list(class_names)
+    found: dict[int | str, int] = {}
+    for value in different:
+        at = names.index(value) if value in names else int(value) if str(value).isdigit() else -1
+        if not 0 <= at < len(names):
+            raise DataError(
+                f"{source} has the label {value!r}: expected 0 to {len(names) - 1}, or one of {', '.join(names)}"
+            )
+        found[value] = at
+    return names, found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# files
+
+
+def read_tables(data: Path, columns: Columns) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
+    """The tables of a file (one split, or a column that says which), or of a folder with a file for each split; and the class
+    names of its `classes.json`, where it has one. Raises DataError."""
+    if data.is_file():
+        return _by_split(_read(data), columns.split, data.name), []
+    files: dict[str, Path] = {}
+    for split, names in SPLITS.items():
+        fitting = [f for f in sorted(data.iterdir()) if _kind(f) and _stem(f) in names]
+        if fitting:
+            files[split] = fitting[0]
+    alone = [f for f in sorted(data.iterdir()) if _kind(f)]
+    if "train" not in files and len(alone) == 1:
+        tables = _by_split(_read(alone[0]), columns.split, alone[0].name)
+    elif "train" not in files:
+        raise DataError(
+            f"{data} holds no table of training texts: expected train{'|'.join(KINDS)} (compressed or not), or one file; "
+            f"it has {', '.join(sorted(f.name for f in data.iterdir())[:8]) or 'nothing'}"
+        )
+    else:
+        tables = {split: _read(file) for split, file in files.items()}
+    said = data / "classes.json"
+    return tables, list(json.loads(said.read_text("utf-8"))) if said.is_file() else []
+
+
+def _stem(file: Path) -> str:
+    """train of train.csv.xz and of train-00000-of-00001.parquet."""
+    return file.name.partition(".")[0].partition("-0")[0].lower()
+
+
+def _kind(file: Path) -> str | None:
+    return (
+        next((s for s in file.suffixes if s in KINDS), None) if file.is_file() and file.name != "classes.json" else None
+    )
+
+
+def _read(file: Path) -> dict[str, list[Any]]:
+    """A table's columns. Raises DataError for a file that is none, or not in UTF-8."""
+    import pandas as pd
+
+    kind = _kind(file)
+    try:
+        if kind == ".parquet":
+            frame = pd.read_parquet(file)
+        elif kind in (".jsonl", ".json"):
+            frame = pd.read_json(file, lines=kind == ".jsonl", encoding="utf-8", dtype=False)
+        elif kind in (".csv", ".tsv"):
+            quoting = 3 if kind == ".tsv" else 0  # GLUE's tables have bare quotes
+            separator = "\t" if kind == ".tsv" else ","
+            frame = pd.read_csv(file, sep=separator, quoting=quoting, encoding="utf-8", keep_default_na=False)
+        else:
+            raise DataError(f"{file} is no table: expected {', '.join(KINDS)}, compressed or not")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not in UTF-8 ({error.reason} at byte {error.start}): convert it, for instance with "
+            "`iconv -f latin1 -t utf8`"
+        ) from error
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{file} cannot be read as {kind}: {error}") from error
+    return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _by_split(table: dict[str, list[Any]], split: str | None, source: str) -> dict[str, dict[str, list[Any]]]:
+    if split is not None and split not in table:
+        raise OptionError(f"{source} has no column {split!r}.{choices(split, table)}")
+    if split is None:
+        return {"train": table}
+    of = {name: kind for kind, names in SPLITS.items() for name in names}
+    rows: dict[str, list[int]] = {}
+    for i, value in enumerate(table[split]):
+        if str(value).lower() not in of:
+            raise DataError(f"{source}: row {i} is of the split {value!r}: expected train, val or test")
+        rows.setdefault(of[str(value).lower()], []).append(i)
+    return {kind: {name: [values[i] for i in ids] for name, values in table.items()} for kind, ids in rows.items()}

@@ -1,0 +1,177 @@
+"""Texts are read from the forms they come in, and what cannot be used is said clearly."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ddcore_text.corpus import corpus
+from ddcore_text.docstrings import first_paragraph
+
+import ddcore
+from ddcore.errors import ArtifactError, DataError, OptionError
+
+ROWS = [(f"{word} number {i} of a story", k) for i in range(20) for k, word in enumerate(("good", "bad"))]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_(name: str, lines: list[str], encoding: str = "utf-8") -> Path:
+        (tmp_path / name).write_bytes(("\n".join(lines) + "\n").encode(encoding))
+        return tmp_path / name
+
+    return write_
+
+
+def csv_lines(rows=ROWS, head="text,label"):
+    return [head, *(f'"{text}",{label}' for text, label in rows)]
+
+
+def load(data, **options):
+    return ddcore.load("text/csv", data=data, width=4, **options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is read
+
+
+def test_one_file_is_split_by_class(write):
+    problem = load(write("all.csv", csv_lines()))
+    assert problem.class_names == ("0", "1")
+    sizes = {split: len(problem.data.ids(split=split)) for split in ("train", "val", "test")}
+    assert sizes == {"train": 32, "val": 4, "test": 4}
+    assert problem.data.split is not None  # stored with artifacts
+
+
+def test_the_forms_say_the_same(write, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(ROWS, columns=["text", "label"])
+    frame.to_parquet(tmp_path / "b.parquet")
+    frame.to_csv(tmp_path / "c.csv.xz", index=False)
+    files = [
+        write("a.csv", csv_lines()),
+        tmp_path / "b.parquet",
+        tmp_path / "c.csv.xz",
+        write("d.jsonl", [json.dumps({"text": t, "label": k}) for t, k in ROWS]),
+        write("e.tsv", ["text\tlabel", *(f"{t}\t{k}" for t, k in ROWS)]),
+    ]
+    assert len({load(file).fingerprint() for file in files}) == 1
+
+
+def test_split_files_names_and_pairs(write, tmp_path):
+    write("train.csv", csv_lines([(f'{t}","and then', n) for t, n in ROWS], "premise,hypothesis,label"))
+    write("dev.csv", csv_lines([(f'{t}","and then', n) for t, n in ROWS[:4]], "premise,hypothesis,label"))
+    (tmp_path / "classes.json").write_text('["kind", "unkind"]')
+    problem = load(tmp_path)
+    assert problem.class_names == ("kind", "unkind")
+    assert problem.data.texts([0]) == [("good number 0 of a story", "and then")]
+    assert len(problem.data.ids(split="test")) == 4  # the validation rows, for there are no others
+    space = problem.data.space
+    assert space.words[int(problem.data.x[0, 0])] == "[CLS]"
+    assert "[SEP]" in [space.words[i] for i in problem.data.x[0]]
+
+
+def test_a_split_column_and_class_names(write):
+    lines = ["text,mood,part"]
+    lines += [f"{t},{('happy', 'sad')[k]},{'train' if i < 30 else 'test'}" for i, (t, k) in enumerate(ROWS)]
+    problem = load(write("all.csv", lines), label="mood", split="part")
+    assert problem.class_names == ("happy", "sad")
+    assert len(problem.data.ids(split="test")) == 10
+
+
+def test_a_hugging_face_folder_reads_like_the_table(write, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", "b"])})
+    made = datasets.Dataset.from_dict({"text": [t for t, _ in ROWS], "label": [k for _, k in ROWS]}, features=features)
+    datasets.DatasetDict({"train": made}).save_to_disk(tmp_path / "saved")
+    problem = ddcore.load("text/hf", data=tmp_path / "saved", width=4)
+    assert problem.class_names == ("a", "b")
+    assert problem.data.corpus.texts == load(write("a.csv", csv_lines())).data.corpus.texts
+    with pytest.raises(DataError, match="no training text of class ENTY"):  # a standard takes the same folder
+        ddcore.load("text/trec", data=tmp_path / "saved", width=4)
+
+
+@pytest.mark.skipif("DDCORE_TEST_DATA" not in os.environ, reason="needs the data sets of DDCORE_TEST_DATA")
+def test_standards_are_read():
+    problem = ddcore.load("text/trec", data=Path(os.environ["DDCORE_TEST_DATA"]) / "text" / "trec6", space="sentence")
+    assert len(problem.data.ids()) + len(problem.data.ids(split="val")) == 5452
+    assert len(problem.data.ids(split="test")) == 500
+
+
+def test_fewer_rows_are_a_stratified_draw(write):
+    problem = load(write("all.csv", csv_lines()), rows=10)
+    assert [len(problem.data.ids(g)) for g in problem.data.groups] == [5, 5]
+
+
+def test_a_first_paragraph_is_words():
+    assert first_paragraph("Returns a :class:`~torch.Tensor` with ``x`` rows kept.\n\nMore.") == (
+        "Returns a it with x rows kept."
+    )
+    assert first_paragraph("Too short.") == ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is not
+
+
+def test_empty_texts_are_named(write):
+    with pytest.raises(DataError, match=r"1 texts of train are empty \(first: row 3\)"):
+        load(write("all.csv", csv_lines([*ROWS[:3], ("  ", 1), *ROWS[4:]])))
+
+
+def test_one_class_is_no_problem_to_learn(write):
+    with pytest.raises(DataError, match="one class"):
+        load(write("all.csv", csv_lines([(t, 1) for t, _ in ROWS])))
+
+
+def test_labels_that_are_no_classes(write):
+    with pytest.raises(DataError, match=r"row 0 of train is 0\.25"):
+        load(write("all.csv", csv_lines([(t, 0.25 + k) for t, k in ROWS])))
+    with pytest.raises(DataError, match="has no label"):
+        load(write("all.jsonl", [json.dumps({"text": t, "label": k if i else None}) for i, (t, k) in enumerate(ROWS)]))
+    with pytest.raises(DataError, match="numbers and some are names"):
+        load(write("mixed.jsonl", [json.dumps({"text": t, "label": k or "no"}) for t, k in ROWS]))
+
+
+def test_a_label_that_a_standard_does_not_know(write):
+    with pytest.raises(DataError, match=r"label 7: expected 0 to 1, or one of negative, positive"):
+        ddcore.load("text/sst2", data=write("train.csv", csv_lines([*ROWS, ("so so", 7)])))
+
+
+def test_other_encodings_are_refused(write):
+    lines = csv_lines([*ROWS, ("une idée très drôle", 0)])
+    with pytest.raises(DataError, match=r"not in UTF-8 .*iconv"):
+        load(write("all.csv", lines, "latin-1"))
+
+
+def test_missing_columns_are_named_with_those_there_are(write):
+    file = write("all.csv", csv_lines(head="words,label"))
+    with pytest.raises(OptionError, match=r"which column of all\.csv holds the text\? It has words, label"):
+        load(file)
+    with pytest.raises(OptionError, match=r"no column 'word'\. Did you mean words"):
+        load(file, text="word")
+    with pytest.raises(OptionError, match=r"which column of b\.csv holds the class"):
+        load(write("b.csv", csv_lines(head="text,number")))
+
+
+def test_a_folder_without_tables(tmp_path):
+    with pytest.raises(DataError, match="holds no table of training texts"):
+        load(tmp_path)
+
+
+def test_a_class_without_training_texts():
+    with pytest.raises(DataError, match="no training text of class b"):
+        corpus({"train": (["x y"], [0]), "test": (["z"], [1])}, ["a", "b"], source="here")
+
+
+def test_long_texts_are_cut_to_the_length(write):
+    problem = load(write("all.csv", csv_lines([(f"{t} {'more ' * 500}", k) for t, k in ROWS])), length=9)
+    assert problem.data.x.shape[1] == 9
+
+
+def test_another_vocabulary_is_another_input_space(write, tmp_path):
+    problem = load(write("all.csv", csv_lines()))
+    ddcore.distill(problem, "dm", ipc=1, steps=1).save(tmp_path / "set")
+    other = load(write("other.csv", csv_lines([(t.replace("story", "tale"), k) for t, k in ROWS])))
+    with pytest.raises(ArtifactError, match="input space"):
+        ddcore.open(tmp_path / "set").synthetic(other)
