@@ -7,18 +7,19 @@ import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ddcore.errors import DataError
-from ddcore.problem import DataSource, nbytes
+from ddcore.errors import DataError, NotSupported
+from ddcore.problem import DataSource, Problem, nbytes
 from ddcore.seeds import stream
 
 from .batch import Graph
 from .part import Part
 
-__all__ = ["NodeData", "class_split", "quotas"]
+__all__ = ["NodeData", "class_split", "node_data", "quotas"]
 
 
 class NodeData(DataSource[Graph]):
@@ -124,6 +125,13 @@ class NodeData(DataSource[Graph]):
 
     def bytes(self) -> int:
         return nbytes(self.part("train").batch(self.ids()))
+
+
+def node_data(problem: Problem[Any]) -> NodeData:
+    """The one graph of a problem of node classification. Raises NotSupported for other problems."""
+    if not isinstance(problem.data, NodeData):
+        raise NotSupported(f"{problem.name} is no single graph with labelled nodes")
+    return problem.data
 
 
 def quotas(rows: int, sizes: Mapping[int, int]) -> dict[int, int]:

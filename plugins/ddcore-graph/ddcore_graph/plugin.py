@@ -34,10 +34,25 @@ PARAMETRIZATIONS = {
 }
 
 METHODS = {
+    "degree": ("selection:DEGREE", "The nodes of each class with the most edges."),
+    "pagerank": ("selection:PAGERANK", "The nodes of each class that random walks visit most."),
+    "averaging": ("coarsening:AVERAGING", "The mean of each class, as often as it has nodes."),
+    "clustering": ("coarsening:CLUSTERING", "Cluster means of each class."),
+    "vng": ("coarsening:VNG", "Clusters in a trained network's layers, with edges that carry what real ones carry."),
+    "variation-neighborhoods": (
+        "coarsening:VARIATION_NEIGHBORHOODS",
+        "Contracted neighbourhoods that keep the graph's smoothest signals.",
+    ),
     "gcond": ("gradient:GCOND", "Gradient matching on nodes; edges from pairs of features."),
     "gcond-x": ("gradient:GCOND_X", "Gradient matching on nodes, without edges."),
     "doscond": ("gradient:DOSCOND_NODE", "One-step gradient matching: edges and features together."),
     "doscond-x": ("gradient:DOSCOND_X", "One-step gradient matching on nodes, without edges."),
+    "gcdm": ("distribution:GCDM", "Class means of receptive fields; edges from pairs of features."),
+    "gcdm-x": ("distribution:GCDM_X", "Class means in random networks, without edges."),
+    "cgc": ("training_free:CGC", "Clusters of each class, with edges between those alike, without training."),
+    "cgc-x": ("training_free:CGC_X", "Clusters of each class, without training and without edges."),
+    "gecc": ("training_free:GECC", "Fuzzy clusters of each class, without training."),
+    "gc-sntk": ("gc_sntk:GC_SNTK", "Kernel regression with the kernel of infinitely wide graph networks."),
 }
 
 RECIPES = {
