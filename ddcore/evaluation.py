@@ -62,11 +62,11 @@ def evaluate(
 ) -> Report:
     """Trains `seeds` fresh networks of each model on the set and scores them on a whole split, at the last epoch.
 
-    Beside each score stand random real rows of the same counts (another draw for each network) and, where it is cached,
-    cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the problem's
-    own unless another is named. `fair` adds the fair scores, for which more networks are trained. `search_lr` gives the set
-    and the random rows, each for itself, the learning rate of `RATES` that is best on val. `jobs` processes share the
-    networks. Raises UnknownName for models and protocols.
+    Beside each score stand as many random real rows as the set is stored as (another draw for each network) and, where it
+    is cached, cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the
+    problem's own unless another is named. `fair` adds the fair scores, for which more networks are trained. `search_lr`
+    gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `jobs` processes
+    share the networks. Raises UnknownName for models and protocols.
     """
     from .artifact import Artifact
 
@@ -102,7 +102,7 @@ def evaluate(
         )
 
     began = time.perf_counter()
-    random_rows = [Selected.random(problem.data, synthetic.counts, stream(s, "random")) for s in range(seeds)]
+    random_rows = [Selected.random(problem.data, synthetic.stored_counts, stream(s, "random")) for s in range(seeds)]
     sets: dict[str, Sequence[Synthetic[Any]]] = {"scores": [synthetic] * seeds, "baselines": random_rows}
     searched = {(m, kind): recipe for m in names for kind in sets}
     if search_lr:
@@ -200,7 +200,7 @@ def train(
     """A fresh network, trained on the set by the recipe. A network that brings its own `fit(set, problem)` (kernel regression,
     a tree) is trained by that; a set that prescribes its steps is replayed: those steps, in their order, by plain SGD at the
     set's own step sizes, without augmentation, whatever the recipe."""
-    net = problem.new_model(stream(seed, "evaluate", model), model)
+    net = synthetic.begin(problem.new_model(stream(seed, "evaluate", model), model))
     own_fit = getattr(net, "fit", None)
     if callable(own_fit):
         with torch_seeded(seed, "train"):

@@ -60,7 +60,17 @@ class Synthetic(nn.Module, Generic[B]):
         """All rows of the groups, group-major."""
         return self.take(self.ids(groups), rng)
 
+    @property
+    def stored_counts(self) -> Mapping[int, int]:
+        """How many rows each group is stored as: real rows of equal budget are as many. A packed set decodes to more."""
+        return self.counts
+
     # ------------------------------------------------------------------------------------------------ training on it
+
+    def begin(self, net: nn.Module) -> nn.Module:
+        """A fresh network as training on the set begins: as it came, unless the set was made for one start (DD, Wang et al.
+        2018, section 3.3: fixed initialisation)."""
+        return net
 
     def step_size(self, t: int = 0, name: str = "") -> Tensor:  # () > 0
         """The learning rate of training step t (of tower `name`): positive by construction. Where each step has its own, they

@@ -126,6 +126,32 @@ def test_a_set_that_prescribes_its_steps_ends_training_itself(pair):
     assert asked == [0, 1, 2, 3, 4]
 
 
+def test_a_set_made_for_one_start_is_trained_from_there(pair):
+    p, s = pair
+    theta = {k: v.clone() for k, v in p.new_model(random.Random(7)).state_dict().items()}
+    first = train(p, s, SHORT, 0).state_dict()
+    assert any(not torch.equal(v, first[k]) for k, v in train(p, s, SHORT, 1).state_dict().items())
+
+    def begin(net):
+        net.load_state_dict(theta)
+        return net
+
+    s.begin = begin
+    none = replace(SHORT, epochs=1, lr=1e-30)
+    for seed in range(2):
+        assert all(torch.allclose(theta[k], v) for k, v in train(p, s, none, seed).state_dict().items())
+
+
+def test_random_rows_are_as_many_as_the_set_is_stored_as(pair, monkeypatch):
+    p, s = pair
+    packed = type("Packed", (type(s),), {"stored_counts": property(lambda self: dict.fromkeys(self.counts, 1))})
+    s.__class__ = packed
+    drawn = []
+    monkeypatch.setattr(evaluation, "_train_and_score", lambda p, s, *_: drawn.append(s) or {"accuracy": 0.5})
+    evaluate(s, p, seeds=2)
+    assert [list(d.counts.values()) for d in drawn if isinstance(d, Selected)] == [[1] * len(s.counts)] * 2
+
+
 def test_a_network_may_bring_its_own_fit(pair):
     """Kernel regression and trees have no steps."""
     fitted = []
