@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .distillation import distill
     from .estimation import estimate
     from .evaluation import evaluate
+    from .importers import import_set
     from .plugins import load
     from .problem import DataSource, Output, Problem, Task
     from .recipes import Recipe
@@ -32,6 +33,7 @@ __all__ = [
     "distill",
     "estimate",
     "evaluate",
+    "import_set",
     "load",
     "open",
 ]
@@ -49,6 +51,7 @@ _HOMES = {
     "distill": "distillation",
     "estimate": "estimation",
     "evaluate": "evaluation",
+    "import_set": "importers",
     "load": "plugins",
     "open": "artifact",
 }

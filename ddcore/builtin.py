@@ -313,4 +313,5 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "exporter", "pt", "ddcore.exporters:to_pt", "One .pt file of tensors, read by torch.load(weights_only=True)."
     )
+    yield Entry("importer", "pt", "ddcore.importers:from_pt", "What the code of DC, DM, MTT and DATM saves.")
     yield Entry("exporter", "hf", "ddcore.exporters:to_hf", "A Hugging Face data set on disk (needs ddcore[hf]).")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import __version__
-from . import cache, compare, distill, estimate, evaluate, export, methods, plugins, problems, show
+from . import cache, compare, distill, estimate, evaluate, export, import_, methods, plugins, problems, show
 from .group import Commands, debug_option
 
 __all__ = ["main"]
@@ -40,6 +40,7 @@ for command in (
     compare.compare,
     estimate.estimate,
     export.export,
+    import_.import_,
     problems.problems,
     methods.methods,
     plugins.plugins,

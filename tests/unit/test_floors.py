@@ -21,7 +21,7 @@ FLOORS = [
     {"loop", "fairness", "evaluation"},
     {"objectives", "selection"},
     {"methods"},
-    {"distillation", "problems", "exporters"},
+    {"distillation", "problems", "exporters", "importers"},
     {"comparison", "estimation", "testing"},
     {"cli", "builtin", "__main__"},
 ]

@@ -40,3 +40,6 @@ def ddcore_entries() -> Iterator[Entry]:
         here = name == "digits"
         yield Entry("problem", f"image/{name}", target, summary, offline=here, default=here)
     yield Entry("exporter", "image/png", "ddcore_image.export:to_png", "A folder of PNG files per class.")
+    yield Entry(
+        "importer", "image/png", "ddcore_image.importing:from_png", "Image folders of SRe2L and RDED, and our own."
+    )
