@@ -11,9 +11,35 @@ if TYPE_CHECKING:
 
 ddcore_api = 1
 
+PUBLIC = {
+    "file": "Your own interactions: CSV, Parquet, RecBole's .inter, a CSR matrix.",
+    "ml-100k": "MovieLens 100K: 943 users, 1,682 films.",
+    "ml-1m": "MovieLens 1M: 6,040 users, 3,706 films.",
+    "movietweetings": "Films rated on Twitter.",
+    "lastfm": "Listening counts of HetRec 2011: 1,892 users, 17,632 artists.",
+    "amazon-beauty": "Amazon reviews 2023, beauty.",
+    "amazon-books": "Amazon reviews 2023, books.",
+    "amazon-magazine": "Amazon reviews 2023, magazine subscriptions.",
+    "amazon-toys": "Amazon reviews 2023, toys and games.",
+    "amazon-video-games": "Amazon reviews 2023, video games.",
+}
+
 PARAMETRIZATIONS = {
     "users": ("users:UserSet", "Fake users: a weight for each user and item."),
+    "gumbel-users": ("gumbel:GumbelUsers", "Fake users as sums of relaxed draws from the items."),
     "histories": ("users:SparseUsers", "Whole or partial histories of users, kept sparse."),
+}
+
+METHODS = {
+    "distill-cf": ("distill_cf:DISTILL_CF", "Fake users that reconstruct the real ones, by kernel regression."),
+    "head-users": ("samplers:HEAD_USERS", "The users with the longest histories."),
+    "random-interactions": ("samplers:RANDOM_INTERACTIONS", "Uniform interactions, of whomever they are."),
+    "stratified": ("samplers:STRATIFIED", "The same share of every user's interactions."),
+    "temporal": ("samplers:TEMPORAL", "The latest interactions."),
+    "pagerank": ("samplers:PAGERANK", "Interactions among the users and items of the highest PageRank."),
+    "forest-fire": ("samplers:FOREST_FIRE", "Interactions that fires in the graph reach."),
+    "svp-cf": ("svp_cf:SVP_CF", "The interactions that a small model gets wrong."),
+    "svp-cf-prop": ("svp_cf:SVP_CF_PROP", "The same, with rare users and items weighted up."),
 }
 
 
@@ -24,8 +50,13 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "problem", "recommender/imports", "ddcore_recommender.problems:imports", summary, offline=True, default=True
     )
+    for name, summary in PUBLIC.items():
+        target = f"ddcore_recommender.public:{name.replace('-', '_')}"
+        yield Entry("problem", f"recommender/{name}", target, summary)
     for name, (target, summary) in PARAMETRIZATIONS.items():
         yield Entry("parametrization", f"recommender/{name}", f"ddcore_recommender.{target}", summary)
+    for name, (target, summary) in METHODS.items():
+        yield Entry("method", f"recommender/{name}", f"ddcore_recommender.methods.{target}", summary)
     yield Entry(
         "recipe", "recommender@1", "ddcore_recommender.protocol:RECOMMENDER", "Mult-VAE's training: Adam, 200 epochs."
     )

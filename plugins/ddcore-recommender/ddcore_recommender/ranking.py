@@ -21,7 +21,8 @@ __all__ = ["Counts", "Ranking", "ndcg", "propensities"]
 def propensities(popularity: NDArray[np.int64]) -> NDArray[np.float64]:  # (I,) -> (I,)
     """Inverse propensities 1 + C (n_i + 1.5)^{-0.55}, C = (ln N - 1) 2.5^{0.55} (Jain et al., KDD 2016), N interactions."""
     c = (math.log(max(int(popularity.sum()), 3)) - 1) * 2.5**0.55
-    return 1 + c * (popularity + 1.5) ** -0.55
+    found: NDArray[np.float64] = 1 + c * (popularity + 1.5) ** -0.55
+    return found
 
 
 def ndcg(logits: Tensor, batch: Interactions, k: int = 10) -> Tensor:  # (n, I) -> (users with a held-out item,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,16 +56,16 @@ class Table:
 
 
 def named(
-    user: NDArray[np.generic],
-    item: NDArray[np.generic],
-    weight: NDArray[np.generic] | None = None,
-    time: NDArray[np.generic] | None = None,
+    user: NDArray[Any],
+    item: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    time: NDArray[Any] | None = None,
     split: Ints | None = None,
     fields: Mapping[str, Ints] | None = None,
 ) -> Table:
     """A table from ids of any kind, which are kept as text. Raises DataError for weights that are no finite numbers."""
-    users, u = np.unique(np.asarray(user).astype(str), return_inverse=True)
-    items, i = np.unique(np.asarray(item).astype(str), return_inverse=True)
+    users, u = _numbered(user)
+    items, i = _numbered(item)
     w = np.ones(len(u)) if weight is None else np.asarray(weight, np.float64)
     if not np.isfinite(w).all():
         at = np.flatnonzero(~np.isfinite(w))
@@ -73,7 +73,19 @@ def named(
             f"{len(at)} of {len(w)} weights are no finite number (first: line {at[0] + 1}, user {users[u[at[0]]]}, "
             f"item {items[i[at[0]]]}): drop those lines or give them a weight"
         )
-    return Table(_ints(u), _ints(i), w, users, items, None if time is None else _ints(time), split, fields or {})
+    return Table(u, i, w, users, items, None if time is None else _ints(time), split, fields or {})
+
+
+def _numbered(ids: NDArray[Any]) -> tuple[Ids, Ints]:
+    """The different ids as text, sorted, and the number of each line's."""
+    some, line = np.unique(ids, return_inverse=True) if ids.dtype.kind in "iuf" else _by_text(ids)
+    text = some.astype(str)
+    order = np.argsort(text, kind="stable")
+    return text[order], np.argsort(order)[line]
+
+
+def _by_text(ids: NDArray[Any]) -> tuple[Ids, Ints]:
+    return np.unique(ids.astype(str), return_inverse=True)
 
 
 def positives(table: Table, threshold: float | None) -> Table:
@@ -166,5 +178,5 @@ def _random(table: Table, seed: int) -> Ints:
     return found
 
 
-def _ints(x: NDArray[np.generic]) -> Ints:
+def _ints(x: NDArray[Any]) -> Ints:
     return np.asarray(x).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from scipy.sparse import csr_array, vstack
 from torch import Tensor, nn
 
-from ddcore.errors import DataError
+from ddcore.errors import DataError, NotSupported
 from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import DataSource, Problem
 from ddcore.seeds import generator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .table import Table
 
-__all__ = ["Interactions", "SparseUsers", "UserData", "UserSet", "dense", "sparse_rows", "user_set"]
+__all__ = ["Interactions", "SparseUsers", "UserData", "UserSet", "dense", "sparse_rows", "user_data", "user_set"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class UserData(DataSource[Interactions]):
 
     separable = True
     groups = (0,)
+    device = torch.device("cpu")
 
     def __init__(self, table: Table, *, drawn: bool) -> None:
         assert table.split is not None, "split the table first"
@@ -54,6 +56,7 @@ class UserData(DataSource[Interactions]):
         self.context = csr_array(vstack([train, train, train + val], format="csr"))  # (3U, I)
         self.held_out = csr_array(vstack([empty, val, test], format="csr"))
         self.users, self.items = table.users, table.items
+        self.times = None if table.time is None else _times(table, table.split == 0, self.train)
         known = np.diff(train.indptr) > 0  # who has no history is no user of val and test either
         self.splits = {
             name: (s * shape[0] + np.flatnonzero(known & (np.diff(m.indptr) > 0))).tolist()
@@ -78,7 +81,13 @@ class UserData(DataSource[Interactions]):
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> Interactions:
         at = np.asarray(ids, np.int64)
         history = dense(self.context[at])
-        return Interactions(history, dense(self.held_out[at]) if (at >= len(self.users)).any() else None)
+        held_out = dense(self.held_out[at]).to(self.device) if (at >= len(self.users)).any() else None
+        return Interactions(history.to(self.device), held_out)
+
+    def to(self, device: torch.device) -> DataSource[Interactions]:
+        moved = copy.copy(self)
+        moved.device = device
+        return moved
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(repr(self.context.shape).encode())
@@ -92,12 +101,30 @@ class UserData(DataSource[Interactions]):
         return 8 * int(self.train.nnz)
 
 
+def user_data(problem: Problem[Any]) -> UserData:
+    """The problem's users. Raises NotSupported for a view of them, which has no matrix of its own."""
+    if not isinstance(problem.data, UserData):
+        raise NotSupported(
+            f"{problem.name}: this needs the whole data, and {type(problem.data).__name__} is a view of it"
+        )
+    return problem.data
+
+
 def _matrix(table: Table, lines: np.ndarray, shape: tuple[int, int]) -> csr_array:
     at = table.user[lines], table.item[lines]
     found = csr_array((np.ones(int(lines.sum()), np.float32), at), shape)
     found.sum_duplicates()
     found.data[:] = 1
     found.sort_indices()
+    return found
+
+
+def _times(table: Table, lines: np.ndarray, train: csr_array) -> np.ndarray:  # (nnz,)
+    """When each training interaction was, in the order in which the matrix stores them."""
+    assert table.time is not None
+    order = np.lexsort((table.item[lines], table.user[lines]))
+    found: np.ndarray = table.time[lines][order]
+    assert len(found) == train.nnz, "a user and an item have one line: distinct(table)"
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,8 +17,6 @@ from ..users import Interactions
 
 __all__ = ["best_on_val", "need_memory", "unfitted"]
 
-T = TypeVar("T")
-
 
 @torch.no_grad()
 def best_on_val(
@@ -31,7 +28,7 @@ def best_on_val(
     if not ids:
         middle = candidates[len(candidates) // 2]
         return middle, fit(middle)
-    best = -math.inf, candidates[0], None
+    best: tuple[float, float, Callable[[Tensor], Tensor] | None] = (-math.inf, candidates[0], None)
     for value in candidates:
         predict = fit(value)
         parts = [ndcg(predict(b.x), b) for b in problem.data.batches("val", 1024)]

@@ -1,0 +1,1 @@
+"""Distillation methods of recommender data: one file each."""

@@ -1,0 +1,106 @@
+"""Distill-CF: fake users for collaborative filtering, by kernel regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ddcore.errors import OptionError
+from ddcore.methods.base import Method
+from ddcore.options import Options
+
+from .stages import Become, of_rankings
+
+if TYPE_CHECKING:
+    from ddcore.methods.plan import Plan, Work
+    from ddcore.parametrizations.base import Synthetic
+    from ddcore.problem import Problem
+
+__all__ = ["DISTILL_CF", "DistillCFOptions"]
+
+
+class DistillCFOptions(Options):
+    """Distill-CF. Defaults: Sachdeva et al. 2022, the configuration of their code."""
+
+    steps: int = Field(500, ge=1, description="updates of the users")
+    lr: float = Field(0.04, gt=0, description="learning rate of the logits (Adam)")
+    history: float = Field(200, gt=0, description="gamma: weight that each fake user hands out")
+    draws: int | None = Field(
+        None, ge=1, description="draws of an update; gamma by default, fewer are scaled up and take less time"
+    )
+    temperature: float = Field(10.0, gt=0, description="tau of the Gumbel-softmax; their grid is 0.3 to 10")
+    sparsity: float = Field(1e-3, ge=0, description="lambda_2: cost of the weight of a fake user")
+    val_every: int = Field(40, ge=1, description="updates between two choices of the ridge on val")
+    patience: int = Field(150, ge=1, description="updates without a better score on val until nothing moves any more")
+    user_batch: int = Field(1024, ge=1, description="real users read at once; all are read in every update")
+
+
+def plan(problem: Problem[Any], counts: Mapping[int, int], options: DistillCFOptions) -> Plan:
+    """Random real users as logits, Distill-CF's objective, and the users as they are then drawn."""
+    import torch
+
+    from ddcore.methods.coresets import starting_rows
+    from ddcore.methods.plan import Plan, Synthesise
+
+    from ..gumbel import GumbelUsers
+    from ..reconstruction import Reconstruction
+    from ..users import UserSet
+
+    items = len(problem.data.take(problem.data.ids()[:1]).x[0])
+    if options.history >= items:
+        raise OptionError(
+            f"distill-cf: history = {options.history:g}, and there are {items} items: every fake user would have them all. "
+            f"Give less, such as history = {max(items // 4, 1)}"
+        )
+
+    def relax(work: Work[Any]) -> Synthetic[Any]:
+        assert work.synthetic is not None, "the first stage selects rows"
+        return GumbelUsers(
+            counts,
+            work.synthetic.batch().x,
+            history=options.history,
+            temperature=options.temperature,
+            draws=options.draws,
+        )
+
+    def draw(work: Work[Any]) -> Synthetic[Any]:
+        users = work.synthetic
+        assert isinstance(users, GumbelUsers)
+        users.recall()
+        users.draws = round(users.history)
+        with torch.no_grad():
+            return UserSet(counts, users.batch().x, sharpness=options.temperature)
+
+    objective = Reconstruction(
+        sparsity=options.sparsity,
+        val_every=options.val_every,
+        patience=options.patience,
+        user_batch=options.user_batch,
+    )
+    adam = partial(torch.optim.Adam, lr=options.lr)
+    return Plan((*starting_rows("real"), Become(relax), Synthesise(objective, options.steps, adam), Become(draw)))
+
+
+def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """150 updates with 10 draws each."""
+    return {"steps": 150, "draws": 10, "val_every": 25}
+
+
+def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """500 updates with a draw for each unit of weight."""
+    return {}
+
+
+DISTILL_CF = Method(
+    name="recommender/distill-cf",
+    summary="Fake users from which an infinitely wide autoencoder reconstructs the real ones.",
+    family="kernel regression",
+    paper="Sachdeva et al., Infinite Recommendation Networks: A Data-Centric Approach, NeurIPS 2022",
+    options=DistillCFOptions,
+    plan=plan,
+    presets={"quick": quick, "paper": paper},
+    refuses=of_rankings,
+)

@@ -1,0 +1,132 @@
+"""Closed forms against other implementations and limits."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ddcore_recommender.models import closed_form
+from ddcore_recommender.models.ease import EASE
+from ddcore_recommender.models.infinite_ae import InfiniteAE, autoencoder_kernel, solve
+from ddcore_recommender.users import Interactions, UserData, UserSet, sparse_rows
+from sklearn.kernel_ridge import KernelRidge
+
+from ddcore.errors import NotSupported
+from ddcore.evaluation import score, train
+from ddcore.parametrizations.base import Selected
+
+
+def rows(n, items, seed=0):
+    return Interactions((torch.rand(n, items, generator=torch.Generator().manual_seed(seed)) < 0.3).double())
+
+
+def test_the_kernel_is_the_papers_recursion_in_float64():
+    a, b = rows(5, 12), rows(4, 12, 1)
+    x, z = a.x.numpy(), b.x.numpy()
+    sigma = 2 * x @ z.T / 12 + 0.01
+    u, v = (2 * (m * m).sum(1) / 12 + 0.01 for m in (x, z))
+    norm = np.sqrt(np.outer(u, v))
+    theta = np.arccos(np.clip(sigma / norm, -1, 1))
+    k = norm * (np.sin(theta) + (np.pi - theta) * np.cos(theta)) / (2 * np.pi)
+    slope = (np.pi - theta) / (2 * np.pi)
+    expected = 2 * k + 0.01 + 2 * sigma * slope
+    assert torch.allclose(autoencoder_kernel(a, b), torch.from_numpy(expected), rtol=1e-6)
+
+
+def test_the_kernel_is_the_tangent_kernel_of_a_wide_network():
+    a, items, width = rows(3, 10), 10, 200_000
+    g = torch.Generator().manual_seed(0)
+    w, b, out = (
+        torch.randn(*shape, generator=g, dtype=torch.float64) for shape in ((width, items), (width,), (width,))
+    )
+    w.requires_grad_(), b.requires_grad_(), out.requires_grad_()
+    c = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    gradients = []
+    for x in a.x:
+        hidden = torch.relu(2**0.5 * w @ x / items**0.5 + 0.1 * b)
+        y = 2**0.5 * (out * hidden).sum() / width**0.5 + 0.1 * c
+        found = torch.autograd.grad(y, (w, b, out, c))
+        gradients.append(torch.cat([f.flatten() for f in found]))
+    tangent = torch.stack(gradients) @ torch.stack(gradients).T
+    assert torch.allclose(tangent, autoencoder_kernel(a, a), rtol=0.02)
+
+
+def test_the_solution_is_scikit_learns_kernel_ridge():
+    a, q = rows(9, 12), rows(4, 12, 1)
+    k = autoencoder_kernel(a, a)
+    alpha = 0.3 * float(k.diagonal().mean())
+    theirs = KernelRidge(alpha=alpha, kernel="precomputed").fit(k.numpy(), a.x.numpy())
+    found = solve(k, a.x, 0.3)
+    assert torch.allclose(
+        autoencoder_kernel(q, a) @ found, torch.from_numpy(theirs.predict(autoencoder_kernel(q, a).numpy()))
+    )
+
+
+def test_a_singular_kernel_is_no_solution():
+    assert solve(-torch.eye(3), torch.eye(3), 0.0) is None
+
+
+def test_ease_solves_its_constrained_least_squares(small):
+    """Its columns are ridge regressions of an item on all others."""
+    data = UserSet({0: 40}, rows(40, 24).x.float())
+    net = EASE(ridges=(0.5,))
+    net.fit(data, small)
+    x = data.x.detach().double()
+    reg = 0.5 * float((x * x).sum(0).mean())
+    for j in (0, 7):
+        others = [i for i in range(24) if i != j]
+        a = x[:, others]
+        b = torch.linalg.solve(a.T @ a + reg * torch.eye(23, dtype=torch.float64), a.T @ x[:, j])
+        assert torch.allclose(net(Interactions(x.float())).logits[:, j].double(), a @ b, atol=1e-4)
+
+
+def test_every_model_beats_popularity_on_tastes(small):
+    everything = Selected(small.data, {0: small.data.ids()})
+    found = {m: score(small, train(small, everything, small.recipe, 0, m))["nDCG@5"] for m in small.models}
+    assert all(value > found["popularity"] + 0.1 for m, value in found.items() if m != "popularity"), found
+
+
+def test_the_choice_of_the_ridge_never_reads_test(small, monkeypatch):
+    asked = []
+    batches, take = UserData.batches, UserData.take
+
+    def noted(self, split="test", size=256):
+        asked.append(split)
+        return batches(self, split, size)
+
+    monkeypatch.setattr(UserData, "batches", noted)
+    monkeypatch.setattr(UserData, "take", lambda self, ids, rng=None: asked.extend(ids) or take(self, ids, rng))
+    some = Selected.random(small.data, {0: 20}, random.Random(0))
+    for model in ("infinite-ae", "ease"):
+        train(small, some, small.recipe, 0, model)
+    assert "val" in asked
+    test = set(small.data.ids(split="test"))
+    assert "test" not in asked
+    assert not test & {i for i in asked if not isinstance(i, str)}
+
+
+def test_without_val_the_middle_ridge_is_taken(small):
+    data = UserData.__new__(UserData)
+    data.__dict__.update(small.data.__dict__, splits={**small.data.splits, "val": []})
+    problem = replace(small, data=data)
+    net = train(problem, Selected.random(data, {0: 20}, random.Random(0)), problem.recipe, 0, "infinite-ae")
+    assert net.reg == InfiniteAE().ridges[len(InfiniteAE().ridges) // 2]
+
+
+def test_too_large_a_closed_form_says_how_much_memory_it_needs(small, monkeypatch):
+    monkeypatch.setattr(closed_form.os, "sysconf", lambda name: 64)
+    with pytest.raises(NotSupported, match=r"infinite-ae on 60 users and 24 items needs .* GiB"):
+        train(small, Selected(small.data, {0: small.data.ids()}), small.recipe, 0, "infinite-ae")
+
+
+def test_an_unfitted_closed_form_names_networks(small):
+    with pytest.raises(NotSupported, match="mult-vae"):
+        small.new_model(random.Random(0), "ease")(small.data.take([0]))
+
+
+def test_sets_are_read_in_pieces(small):
+    some = Selected.random(small.data, {0: 20}, random.Random(0))
+    assert np.array_equal(sparse_rows(some, 7).toarray(), some.batch().x.numpy())

@@ -1,0 +1,129 @@
+"""Ranking metrics against a naive version, user by user and item by item, in plain Python."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from ddcore_recommender.ranking import Counts, Ranking, ndcg, propensities
+from ddcore_recommender.users import Interactions
+from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
+
+from ddcore.errors import DataError
+from ddcore.problem import Output
+
+
+def naive(scores, seen, relevant, k, inverse):
+    """Means over users, by sorting lists: equal scores by the lower number."""
+    sums, users, shown = {}, 0, set()
+    for s, h, r in zip(scores.tolist(), seen.tolist(), relevant.tolist(), strict=True):
+        items = [i for i in range(len(s)) if not h[i]]
+        wanted = {i for i in items if r[i]}
+        if not wanted:
+            continue
+        users += 1
+        order = sorted(items, key=lambda i: (-s[i], i))
+        first = order[:k]
+        shown |= set(first)
+        hits = [i in wanted for i in first]
+        most = min(k, len(wanted))
+        gain = sum(hit / math.log2(n + 2) for n, hit in enumerate(hits))
+        best = sum(1 / math.log2(n + 2) for n in range(most))
+        others = [i for i in items if i not in wanted]
+        pairs = [(s[a] > s[b]) + 0.5 * (s[a] == s[b]) for a in wanted for b in others]
+        ideal = sorted((inverse[i] for i in wanted), reverse=True)[:k]
+        found = {
+            f"nDCG@{k}": gain / best,
+            f"HR@{k}": sum(hits) / most,
+            f"recall@{k}": sum(hits) / len(wanted),
+            f"MAP@{k}": sum(sum(hits[: n + 1]) / (n + 1) for n, hit in enumerate(hits) if hit) / most,
+            f"PSP@{k}": sum(inverse[i] for i in first if i in wanted) / sum(ideal),
+            "MRR": 1 / (1 + min(order.index(i) for i in wanted)),
+            "AUC": sum(pairs) / len(pairs) if pairs else 0.5,
+        }
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0) + value
+    return {**{name: total / users for name, total in sums.items()}, f"coverage@{k}": len(shown) / scores.shape[1]}
+
+
+def example(seed, users=40, items=17, ties=False):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 4, (users, items)) if ties else rng.normal(size=(users, items))
+    seen = rng.random((users, items)) < 0.3
+    relevant = (rng.random((users, items)) < 0.25) & ~seen
+    relevant[3] = False  # nothing held out
+    relevant[4] = ~seen[4]  # everything held out
+    seen[5] = True  # nothing left to recommend
+    return [torch.from_numpy(np.asarray(x, np.float64)) for x in (scores, seen, relevant)]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("k", [1, 5, 17])
+def test_metrics_equal_the_naive_version(ties, k):
+    scores, seen, relevant = example(k, ties=ties)
+    inverse = propensities(np.arange(17) ** 2)
+    counts = Counts((k,), torch.from_numpy(inverse))
+    for part in (slice(0, 13), slice(13, 40)):
+        counts.add(scores[part], seen[part], relevant[part])
+    expected = naive(scores, seen, relevant, k, inverse)
+    assert counts.means() == pytest.approx(expected)
+
+
+def test_without_ties_they_are_scikit_learns():
+    scores, seen, relevant = example(1)
+    seen[:] = 0
+    counts = Counts((17,), torch.ones(17))
+    counts.add(scores, seen, relevant)
+    rows = [i for i in range(40) if 0 < relevant[i].sum() < 17]
+    counts = Counts((17,), torch.ones(17))
+    counts.add(scores[rows], seen[rows], relevant[rows])
+    found = counts.means()
+    s, r = scores[rows].numpy(), relevant[rows].numpy()
+    assert found["nDCG@17"] == pytest.approx(ndcg_score(r, s))
+    assert found["AUC"] == pytest.approx(np.mean([roc_auc_score(a, b) for a, b in zip(r, s, strict=True)]))
+    assert found["MAP@17"] == pytest.approx(np.mean([average_precision_score(a, b) for a, b in zip(r, s, strict=True)]))
+
+
+def test_the_quick_ndcg_is_the_same():
+    scores, seen, relevant = example(2)
+    counts = Counts((5,), torch.ones(17))
+    counts.add(scores, seen, relevant)
+    quick = ndcg(scores, Interactions(seen, relevant), 5)
+    assert float(quick.mean()) == pytest.approx(counts.means()["nDCG@5"])
+
+
+def test_a_perfect_order_scores_one_and_a_relevant_item_of_the_history_does_not_count():
+    y = torch.tensor([[0.0, 1, 1, 0, 0]])
+    x = torch.tensor([[1.0, 0, 0, 0, 0]])
+    task = Ranking(np.ones(5, np.int64), cuts=(2,))
+    perfect = task.score([(Output(y + 9 * x, y), Interactions(x, y + x))])
+    assert {perfect[f"{m}@2"] for m in ("nDCG", "HR", "recall", "MAP", "PSP")} == {1.0}
+    assert perfect["MRR"] == perfect["AUC"] == 1
+
+
+def test_sampled_negatives_are_named_and_kinder():
+    scores, seen, relevant = example(3)
+    batch = Interactions(seen, relevant)
+    full = Ranking(np.ones(17, np.int64), cuts=(2,)).score([(Output(scores, scores), batch)])
+    sampled = Ranking(np.ones(17, np.int64), cuts=(2,), negatives=2)
+    found = sampled.score([(Output(scores, scores), batch)])
+    assert all(name.endswith("(2 negatives)") for name in found)
+    assert [m.name for m in sampled.metrics] == list(found)
+    assert found["HR@2 (2 negatives)"] > full["HR@2"]
+    everything = Ranking(np.ones(17, np.int64), cuts=(2,), negatives=99).score([(Output(scores, scores), batch)])
+    assert everything["nDCG@2 (99 negatives)"] == pytest.approx(full["nDCG@2"])
+
+
+def test_nobody_to_score_is_an_error():
+    x = torch.eye(3)
+    with pytest.raises(DataError, match="nothing to score"):
+        Ranking(np.ones(3, np.int64), cuts=(1,)).score([(Output(x, x), Interactions(x, x))])
+
+
+def test_rare_items_weigh_more():
+    inverse = propensities(np.array([0, 1, 10, 100]))
+    assert (np.diff(inverse) < 0).all()
+    c = (math.log(111) - 1) * 2.5**0.55
+    assert inverse[2] == pytest.approx(1 + c * 11.5**-0.55)

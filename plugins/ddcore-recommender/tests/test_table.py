@@ -1,0 +1,217 @@
+"""Files, filters, splits, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from ddcore_recommender.public import file
+from ddcore_recommender.readers import Columns, read_file
+from ddcore_recommender.table import core, distinct, named, positives, split_table
+
+import ddcore
+from ddcore.errors import DataError
+
+
+def frame(users=8, items=6, seed=0):
+    """Everybody rated most items, in an order of their own; times are not sorted."""
+    rng = np.random.default_rng(seed)
+    lines = [(f"user {u}", f"item {i}", 1 + (u * i) % 5) for u in range(users) for i in range(items) if (u + i) % 4]
+    found = pd.DataFrame(lines, columns=["user_id", "item_id", "weight"])
+    found["datetime"] = rng.permutation(len(found)) + 1_000
+    return found
+
+
+def same(a, b):
+    for x, y in ((a, b),):
+        lines = [sorted(zip(t.users[t.user], t.items[t.item], t.weight.tolist(), strict=True)) for t in (x, y)]
+        assert lines[0] == lines[1]
+
+
+def test_csv_parquet_inter_and_csr_are_one_table(tmp_path):
+    data = frame()
+    data.to_csv(tmp_path / "a.csv", index=False)
+    data.to_parquet(tmp_path / "a.parquet")
+    kinds = {"user_id": "token", "item_id": "token", "weight": "float", "datetime": "float"}
+    data.rename(columns={c: f"{c}:{k}" for c, k in kinds.items()}).to_csv(tmp_path / "a.inter", sep="\t", index=False)
+    tables = [read_file(tmp_path / f"a.{kind}") for kind in ("csv", "parquet", "inter")]
+    assert [len(t) for t in tables] == [len(data)] * 3
+    for t in tables[1:]:
+        same(tables[0], t)
+    matrix = sp.csr_array(np.array([[0, 2.0, 1], [3, 0, 0]]))
+    sp.save_npz(tmp_path / "m.npz", matrix)
+    found = read_file(tmp_path / "m.npz")
+    assert sorted(zip(found.user, found.item, found.weight, strict=True)) == [(0, 1, 2.0), (0, 2, 1.0), (1, 0, 3.0)]
+
+
+def test_columns_by_option_and_dates(tmp_path):
+    data = frame().rename(columns={"user_id": "who", "item_id": "what", "datetime": "when"})
+    data["when"] = pd.to_datetime(data["when"], unit="D").astype(str)
+    data.to_csv(tmp_path / "a.csv", index=False)
+    found = read_file(tmp_path / "a.csv", Columns(user="who", item="what", time="when"))
+    assert found.time.tolist() == (frame()["datetime"].to_numpy() * 86_400 * 10**9).tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.drop(columns="user_id"), "none of them is the user"),
+        (
+            lambda d: d.assign(weight=[np.inf] + [1.0] * (len(d) - 1)),
+            r"1 of \d+ weights are no finite number \(first: line 1",
+        ),
+        (lambda d: d.assign(weight=["many"] + ["1"] * (len(d) - 1)), "'many' in line 1 is no number"),
+        (lambda d: d.assign(weight=[np.nan] + [1.0] * (len(d) - 1)), "no finite number"),
+        (lambda d: d.assign(item_id=[None, *d["item_id"][1:]]), "line 1 has no item id"),
+        (lambda d: d.assign(datetime=["soon", *d["datetime"].astype(str)[1:]]), "neither a number nor an ISO date"),
+        (lambda d: d.assign(split="somewhere"), "expected train, val or test"),
+        (lambda d: d[:0], "no lines"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(tmp_path, change, said):
+    change(frame()).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match=said):
+        file(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"user": "nobody"}, "no column 'nobody'; it has user_id"),
+        ({"threshold": 9.0}, "weight of 9.0 or more .the largest is 5"),
+        ({"per_user": 7}, "nothing is left"),
+        ({"split": "column"}, "no split column"),
+    ],
+)
+def test_bad_options_say_what_is_wrong(tmp_path, options, said):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match=said):
+        file(tmp_path / "a.csv", **options)
+
+
+def test_leave_one_out_needs_times(tmp_path):
+    frame().drop(columns="datetime").to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="no time column"):
+        file(tmp_path / "a.csv", split="leave-one-out")
+
+
+def test_a_missing_place_says_what_goes_there(tmp_path):
+    with pytest.raises(DataError, match=r"u\.data .*grouplens"):
+        ddcore.load("recommender/ml-100k", tmp_path)
+    (tmp_path / "a.doc").write_text("x")
+    with pytest.raises(DataError, match="convert it to CSV"):
+        file(tmp_path / "a.doc")
+    (tmp_path / "a.npz").write_text("x")
+    with pytest.raises(DataError, match="cannot be read"):
+        file(tmp_path / "a.npz")
+
+
+def test_an_empty_split_is_an_error():
+    table = named(np.array(list("aabb")), np.array(list("xyxy")), split=np.zeros(4, np.int64))
+    with pytest.raises(DataError, match="test split is empty"):
+        split_table(table, "column")
+
+
+def test_duplicates_are_one_interaction_the_first_in_time():
+    table = named(np.array(["a", "a", "a"]), np.array(["x", "y", "x"]), time=np.array([5, 4, 3]))
+    kept = distinct(table)
+    assert sorted(zip(kept.items[kept.item], kept.time, strict=True)) == [("x", 3), ("y", 4)]
+
+
+def test_ids_are_text_whatever_they_were():
+    numbers, words = (named(np.array(u), np.array(["x", "y", "x"])) for u in ([10, 9, 10], ["10", "9", "10"]))
+    assert numbers.users.tolist() == words.users.tolist() == ["10", "9"]
+    assert numbers.user.tolist() == words.user.tolist() == [0, 1, 0]
+
+
+def test_a_threshold_is_inclusive_and_weights_are_then_one():
+    table = named(np.array(list("aab")), np.array(list("xyz")), weight=np.array([3.0, 4.0, 5.0]))
+    kept = positives(table, 4)
+    assert kept.weight.tolist() == [1, 1]
+    assert kept.items[kept.item].tolist() == ["y", "z"]
+
+
+def test_the_core_is_the_largest_subgraph_of_those_degrees():
+    rng = np.random.default_rng(0)
+    dense = rng.random((30, 20)) < 0.15
+    user, item = dense.nonzero()
+    kept = core(named(user, item), 3, 2)
+    matrix = np.zeros((len(kept.users), len(kept.items)))
+    matrix[kept.user, kept.item] = 1
+    assert matrix.sum(1).min() >= 3
+    assert matrix.sum(0).min() >= 2
+    alive = dense.copy()  # peel one at a time
+    while True:
+        poor_u = [u for u in range(30) if 0 < alive[u].sum() < 3]
+        poor_i = [i for i in range(20) if 0 < alive[:, i].sum() < 2]
+        if not poor_u and not poor_i:
+            break
+        if poor_u:
+            alive[poor_u[0]] = False
+        else:
+            alive[:, poor_i[0]] = False
+    assert len(kept) == alive.sum()
+
+
+def test_random_split_gives_every_user_a_test_item_and_keeps_a_training_one():
+    rng = np.random.default_rng(1)
+    user = np.repeat(np.arange(50), rng.integers(3, 40, 50))
+    table = split_table(named(user, np.arange(len(user))), "random")
+    for u in range(len(table.users)):
+        of = table.split[table.user == u]
+        n = len(of)
+        assert (of == 2).sum() == max(round(0.1 * n), 1)
+        assert (of == 1).sum() == round(0.1 * n)
+        assert (of == 0).sum() >= 1
+    again = split_table(named(user, np.arange(len(user))), "random")
+    assert np.array_equal(table.split, again.split)
+
+
+def test_leave_one_out_takes_the_latest_whatever_the_order_of_lines():
+    table = named(np.repeat(["a", "b"], 4), np.array(list("wxyzwxyz")), time=np.array([4, 1, 3, 2, 5, 5, 5, 5]))
+    found = split_table(table, "leave-one-out")
+    assert found.split.tolist() == [2, 0, 1, 0, 0, 0, 1, 2]  # b: equal times keep the order of lines
+
+
+def test_who_has_one_interaction_is_only_trained_on(tmp_path):
+    data = pd.concat(
+        [frame(), pd.DataFrame({"user_id": ["lonely"], "item_id": ["item 1"], "weight": [1], "datetime": [1]})]
+    )
+    data.to_csv(tmp_path / "a.csv", index=False)
+    assert "lonely" not in file(tmp_path / "a.csv").data.users
+    kept = file(tmp_path / "a.csv", per_user=1).data
+    u = kept.users.tolist().index("lonely")
+    n = len(kept.users)
+    assert u in kept.ids()
+    assert n + u not in kept.ids(split="val")
+    assert 2 * n + u not in kept.ids(split="test")
+
+
+def test_no_test_interaction_is_in_any_context(tmp_path):
+    frame(20, 12).to_csv(tmp_path / "a.csv", index=False)
+    for split in ("random", "leave-one-out"):
+        data = file(tmp_path / "a.csv", split=split).data
+        n = len(data.users)
+        held = {u % n: data.take([u]).y[0] > 0 for u in data.ids(split="test")}
+        for u in [*data.ids(), *data.ids(split="val"), *data.ids(split="test")]:
+            assert not (data.take([u]).x[0][held[u % n]]).any()
+        for v in data.ids(split="val"):
+            assert not (data.take([v]).x * data.take([v]).y).any()
+            assert not (data.take([v - n]).x * data.take([v]).y).any()
+
+
+def test_the_splits_of_the_data_are_kept(recsys):
+    problem = ddcore.load("recommender/ml-1m", recsys / "ml-1m")
+    data = problem.data
+    assert data.train.shape == (6040, 3706)
+    assert data.train.nnz == 791_718
+    assert data.held_out.nnz == 99_692 + 108_799
+    assert data.split is None
+
+
+def test_ml_100k_and_movietweetings_load(recsys):
+    small = ddcore.load("recommender/ml-100k", recsys / "ml-100k", split="leave-one-out").data
+    assert small.held_out.nnz == 2 * 943
+    tweets = ddcore.load("recommender/movietweetings", recsys / "movietweetings-100k", threshold=8.0, per_item=5).data
+    assert (tweets.context[: len(tweets.users)].sum(1) >= 1).all()
