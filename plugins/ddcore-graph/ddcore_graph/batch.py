@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .sparse import Sparse
 
-__all__ = ["Graph", "Norm", "incoming", "normalised"]
+__all__ = ["Graph", "Norm", "incoming", "normalised", "normalised_dense"]
 T = TypeVar("T")
 
 Norm = Literal["gcn", "symmetric", "mean", "sum"]
@@ -51,7 +51,7 @@ class Graph:
         """The normed adjacency of a dense graph."""
         assert self.adj is not None, "a graph with `adj`"
         a = self.adj
-        return a if norm == "sum" else self._once(f"dense {norm}", lambda: _normalised(a, norm), a)
+        return self._once(f"dense {norm}", lambda: normalised_dense(a, norm), a)
 
     def matrix(self, norm: Norm) -> Sparse:  # (N, N)
         """The normed adjacency of a sparse graph with constant weights."""
@@ -122,17 +122,20 @@ def normalised(
     return edges, scale[target] * w * scale[source]
 
 
-def _normalised(a: Tensor, norm: Norm) -> Tensor:  # (N, N)
+def normalised_dense(a: Tensor, norm: Norm) -> Tensor:  # (..., N, N)
+    """The normed adjacency of one graph or of several."""
+    if norm == "sum":
+        return a
     if norm == "gcn":
-        a = a + torch.eye(len(a), dtype=a.dtype, device=a.device)
-    degree = a.sum(1)
+        a = a + torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    degree = a.sum(-1)
     if norm == "mean":
-        return _power(degree, -1)[:, None] * a
+        return _power(degree, -1)[..., None] * a
     scale = _power(degree, -0.5)
-    return scale[:, None] * a * scale
+    return scale[..., None] * a * scale[..., None, :]
 
 
-def _power(degree: Tensor, exponent: float) -> Tensor:  # (N,)
+def _power(degree: Tensor, exponent: float) -> Tensor:  # (..., N)
     """degree^exponent, and 0 where there is no degree: the node stands alone."""
     there = degree > 0
     return torch.where(there, degree, 1).pow(exponent) * there

@@ -28,8 +28,18 @@ PROBLEMS = {
     "file": "Your own graph: a folder of CSV files, one .npz, or a saved torch-geometric Data.",
 }
 
+GRAPH_PROBLEMS = {
+    "tu": "Any TUDataset: whole graphs with a class each.",
+    "mutag": "188 molecules, 2 classes; a TUDataset.",
+    "proteins": "1,113 proteins, 2 classes; a TUDataset.",
+    "ogbg-molhiv": "41,127 molecules, 2 classes, scored by AUC.",
+    "ogbg-molbace": "1,513 molecules, 2 classes, scored by AUC.",
+    "ogbg-molbbbp": "2,039 molecules, 2 classes, scored by AUC.",
+}
+
 PARAMETRIZATIONS = {
     "features": ("features:FeaturesOnly", "Nodes without edges."),
+    "graphs": ("graphs:GraphSet", "Whole graphs: free features, constant edges."),
     "dense": ("dense:DenseGraph", "Nodes and a dense adjacency, whatever made it."),
 }
 
@@ -69,6 +79,9 @@ def ddcore_entries() -> Iterator[Entry]:
         module = "own" if name == "file" else "problems"
         target = f"ddcore_graph.{module}:{name.replace('-', '_')}"
         yield Entry("problem", f"graph/{name}", target, summary, offline=here, default=here)
+    for name, summary in GRAPH_PROBLEMS.items():
+        target = f"ddcore_graph.graph_problems:{name.replace('-', '_')}"
+        yield Entry("problem", f"graph/{name}", target, summary)
     for name, (target, summary) in PARAMETRIZATIONS.items():
         yield Entry("parametrization", f"graph/{name}", f"ddcore_graph.parametrizations.{target}", summary)
     for name, (target, summary) in METHODS.items():

@@ -14,10 +14,26 @@ from .gat import GAT
 from .gcn import GCN
 from .gin import GIN
 from .mlp import MLP
+from .pooled import PooledGCN, PooledGIN, PooledMLP
 from .sage import GraphSAGE
 from .sgc import SGC
 
-__all__ = ["APPNP", "GAT", "GCN", "GIN", "GPRGNN", "MLP", "SGC", "ChebNet", "GraphSAGE", "node_zoo"]
+__all__ = [
+    "APPNP",
+    "GAT",
+    "GCN",
+    "GIN",
+    "GPRGNN",
+    "MLP",
+    "SGC",
+    "ChebNet",
+    "GraphSAGE",
+    "PooledGCN",
+    "PooledGIN",
+    "PooledMLP",
+    "graph_zoo",
+    "node_zoo",
+]
 
 
 def node_zoo(d: int, classes: int, *, hidden: int = 256, dropout: float = 0.5) -> dict[str, Callable[[], nn.Module]]:
@@ -34,4 +50,13 @@ def node_zoo(d: int, classes: int, *, hidden: int = 256, dropout: float = 0.5) -
         "gin": partial(GIN, d, classes, **wide),
         "gpr-gnn": partial(GPRGNN, d, classes, **wide),
         "mlp": partial(MLP, d, classes, **wide),
+    }
+
+
+def graph_zoo(d: int, classes: int, *, hidden: int = 128) -> dict[str, Callable[[], nn.Module]]:
+    """Constructors by name of networks for whole graphs, "gcn" first."""
+    return {
+        "gcn": partial(PooledGCN, d, classes, hidden=hidden),
+        "gin": partial(PooledGIN, d, classes, hidden=max(hidden // 2, 1)),
+        "mlp": partial(PooledMLP, d, classes, hidden=hidden),
     }

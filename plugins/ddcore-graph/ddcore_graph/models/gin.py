@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ddcore.problem import Output
 
 from ..batch import Graph
+from ..graphs import Graphs
 
 __all__ = ["GIN", "Isomorphism"]
 
@@ -21,7 +22,7 @@ class Isomorphism(nn.Module):
         self.first, self.second = nn.Linear(d, hidden), nn.Linear(hidden, out)
         self.eps = nn.Parameter(torch.zeros(()))
 
-    def forward(self, batch: Graph, h: Tensor | None = None) -> Tensor:  # (N, d) -> (N, out)
+    def forward(self, batch: Graph | Graphs, h: Tensor | None = None) -> Tensor:  # (N, d) -> (N, out)
         z = batch.transform(self.first.weight) if h is None else h @ self.first.weight.T
         out: Tensor = self.second(((1 + self.eps) * z + batch.propagate(z, "sum") + self.first.bias).relu())
         return out

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..batch import Graph, Norm
+from ..graphs import Graphs
 
 __all__ = ["Convolution", "MLP"]
 
@@ -19,7 +20,9 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(out, d)))
         self.bias = nn.Parameter(torch.zeros(out))
 
-    def forward(self, batch: Graph, h: Tensor | None = None) -> Tensor:  # (N, d) -> (N, out); None: the graph's x
+    def forward(
+        self, batch: Graph | Graphs, h: Tensor | None = None
+    ) -> Tensor:  # (N, d) -> (N, out); None: the graph's x
         z = batch.transform(self.weight) if h is None else h @ self.weight.T
         return batch.propagate(z, self.norm) + self.bias
 
