@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ddcore.errors import OptionError, choices
+from ddcore.labels import one_hot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .frontend import Features
 
-__all__ = ["STRATEGY", "Mixup", "Record", "Siamese"]
+__all__ = ["STRATEGY", "Mixed", "Record", "Siamese"]
 
 STRATEGY = "shift_gain_noise_frames_bands"
 """All operations that keep a clip's class: sound may come earlier, louder, in noise, and with frames or bands missing."""
@@ -91,28 +91,39 @@ class Siamese:
 
 
 @dataclass(frozen=True)
-class Mixup:
-    """Mixup (Zhang et al., ICLR 2018): every row and its label with another's of the batch, the other and the share, uniform in
-    [0, 1), by the seed. For training networks: a class's rows mixed among themselves are no new class."""
+class Mixed:
+    """Siamese augmentation of each row and, on half of the batches, mixup (Zhang et al., ICLR 2018): every row and its label with
+    another's, in one share for all, uniform in [0, 1]. For training networks: a class's rows mixed among themselves are no new
+    class. A pure function of (batch, seed).
+    """
 
+    siamese: Siamese
     classes: int
-    version: str = "mixup-1"
+    probability: float = 0.5
 
-    def __call__(self, batch: Rows, seed: int) -> Rows:
-        """Mixed rows, with probabilities or values as labels."""
-        generator = torch.Generator().manual_seed(seed)
-        n, device = len(batch.x), batch.x.device
-        share, other = torch.rand(n, generator=generator).to(batch.x), torch.randperm(n, generator=generator).to(device)
+    @property
+    def version(self) -> str:
+        """What results depend on."""
+        return f"mixed-1:{self.siamese.version}:{self.classes}:{self.probability:g}"
 
-        def mixed(v: Tensor) -> Tensor:
-            s = share.view(-1, *[1] * (v.ndim - 1)).to(v)
-            return s * v + (1 - s) * v[other]
+    def __call__(self, batch: Rows, seed: int) -> Rows:  # batch.x: (n, ...)
+        """The batch with its clips changed and, perhaps, mixed; then its labels are probabilities or values."""
+        batch = self.siamese(batch, seed)
+        generator = torch.Generator().manual_seed(seed ^ 1)  # the siamese draws are the seed's own
+        coin, share = torch.rand(2, generator=generator).tolist()
+        other = torch.randperm(len(batch.x), generator=generator).to(batch.x.device)
+        if coin >= self.probability:
+            return batch
+
+        def mix(v: Tensor) -> Tensor:  # (n, ...)
+            mixed: Tensor = share * v + (1 - share) * v[other]
+            return mixed
 
         if batch.values is not None:
-            return replace(batch, x=mixed(batch.x), values=mixed(batch.values))
+            return replace(batch, x=mix(batch.x), values=mix(batch.values))
         assert batch.y is not None, "a batch carries y or values"
-        y = F.one_hot(batch.y, self.classes).to(batch.x) if batch.y.ndim == 1 else batch.y
-        return replace(batch, x=mixed(batch.x), y=mixed(y))
+        y = one_hot(batch.y, self.classes).to(batch.x.dtype) if batch.y.ndim == 1 else batch.y
+        return replace(batch, x=mix(batch.x), y=mix(y))
 
 
 # Each operation takes the frontend, x and u (r, 3) with r = 1 or n. Maps have four dimensions, waveforms two.

@@ -53,9 +53,10 @@ class Frontend:
                 f"mel bands from {self.low:g} to {self.high:g} Hz do not fit a sample rate of {self.sample_rate} Hz: "
                 f"choose 0 <= low < high <= {self.sample_rate / 2:g}"
             )
-        if self.window > self.n_fft or self.hop > self.window:
+        if self.window > self.n_fft or self.hop >= self.window:
             raise OptionError(
-                f"hop {self.hop}, window {self.window} and n_fft {self.n_fft}: each is at most the next one"
+                f"hop {self.hop}, window {self.window} and n_fft {self.n_fft}: a hop is shorter than the window, so that "
+                "every sample is heard, and the window at most n_fft"
             )
         if self.samples <= self.n_fft // 2:
             raise OptionError(

@@ -23,11 +23,39 @@ PROBLEMS = {
 }
 
 
+METHODS = {
+    "distrack": ("distrack:DISTRACK", "Class means of short clips in random networks, told apart from other classes'."),
+    "kws-idc": ("kws_idc:KWS_IDC", "Gradient matching of packed maps: each holds several small ones of its class."),
+    "ddfad": ("ddfad:DDFAD", "Trajectory matching of cepstra with their differences (FD-MFCC)."),
+    "ser-bptt": ("ser_bptt:SER_BPTT", "Back-propagation through training from one known start."),
+}
+
+PARAMETRIZATIONS = {
+    "formations": ("packed:Formations", "Maps that each hold several small ones (IDC)."),
+    "short-clips": ("packed:ShortClips", "Clips that each hold several short ones (DisTrack)."),
+    "cepstra": ("cepstra:Cepstra", "Cepstra, whose differences follow (FD-MFCC)."),
+    "fixed-start": ("fixed_start:FixedStart", "Rows, and the weights that training begins with."),
+}
+
+
 @hookimpl
 def ddcore_entries() -> Iterator[Entry]:
-    """The problems."""
+    """The problems, the methods, and what they are made of."""
     for name, summary in PROBLEMS.items():
         module = "own" if name in ("folder", "hf") else "problems"
         target = f"ddcore_audio.{module}:{name.replace('-', '_')}"
         here = name == "digits"
         yield Entry("problem", f"audio/{name}", target, summary, offline=here, default=here)
+    for name, (target, summary) in METHODS.items():
+        yield Entry("method", f"audio/{name}", f"ddcore_audio.methods.{target}", summary)
+    yield Entry(
+        "objective",
+        "audio/contrastive-means",
+        "ddcore_audio.objectives:ContrastiveMeans",
+        "Match class means, and tell classes apart.",
+    )
+    for name, (target, summary) in PARAMETRIZATIONS.items():
+        yield Entry("parametrization", f"audio/{name}", f"ddcore_audio.{target}", summary)
+    yield Entry("exporter", "audio/wav", "ddcore_audio.export:to_wav", "A folder of FLOAT WAV files per class.")
+    hf = "A Hugging Face audio data set on disk (needs ddcore-audio[hf])."
+    yield Entry("exporter", "audio/hf", "ddcore_audio.export:to_hf", hf)

@@ -14,7 +14,7 @@ from ddcore.problem import Preprocessing, Problem
 from ddcore.recipes import MATCHING, Recipe
 from ddcore.rows import Classification, Rows
 
-from .augment import Mixup, Siamese
+from .augment import Mixed, Siamese
 from .clips import Item, Packed, pack
 from .data import audio_data, carve, fitted
 from .frontend import Frontend, Kind
@@ -111,7 +111,7 @@ def audio_problem(
     train = np.sort(np.asarray(splits["train"]))[:2048]
     sound = Sound(features, waveforms, float(np.std(wave[train])) if waveforms else 1.0)
     done = features.preprocessing()
-    classes = len(class_names)
+    classes, per_row = len(class_names), Siamese(features, per_row=True)
     return Problem(
         name="audio",
         data=data,
@@ -119,11 +119,7 @@ def audio_problem(
         models=zoo(features, classes, waveforms=waveforms, depth=depth, width=width),
         synthetic=sound,
         recipe=recipe,
-        augmentations={
-            "match": Siamese(features),
-            "train": Siamese(features, per_row=True),
-            "mixup": Mixup(classes),
-        },
+        augmentations={"match": Siamese(features), "train": per_row, "mixed": Mixed(per_row, classes)},
         input_space=input_space(frontend, waveforms=waveforms),
         kernels=kernels(features, waveforms=waveforms, depth=depth),
         preprocessing=Preprocessing("waveform", "x", done.tensors) if waveforms else done,

@@ -1,0 +1,1 @@
+"""Methods of the audio literature: short recipes over the core's objectives."""

@@ -1,0 +1,128 @@
+"""The plugin's methods, and the core's on sound: what they make, and that they refuse what has no meaning."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import toy
+from ddcore_audio.objectives import ContrastiveMeans
+
+import ddcore
+from ddcore.errors import NotSupported, OptionError
+from ddcore.evaluation import train
+from ddcore.loop import Run
+from ddcore.parametrizations import Selected
+from ddcore.recipes import Recipe
+
+SHORT = {
+    "audio/distrack": {"steps": 2, "n_real": 8},
+    "audio/kws-idc": {"steps": 4, "n_real": 4, "inner": 1},
+    "audio/ddfad": {"steps": 2, "experts": 1, "train_epochs": 2, "syn_steps": 2, "max_start_epoch": 1},
+    "audio/ser-bptt": {"steps": 2, "n_real": 16},
+    "dm": {"steps": 2, "pool": 2},
+    "dc": {"steps": 2, "n_real": 8},
+    "dsa": {"steps": 2, "n_real": 8},
+    "mtt": {"steps": 2, "experts": 1, "train_epochs": 2, "syn_steps": 2, "max_start_epoch": 1},
+    "dd": {"steps": 2, "n_real": 16},
+    "frepo": {"steps": 2},
+    "kip": {"steps": 2},
+    "rat-bptt": {"steps": 2, "unroll": 3, "window": 2},
+    "random": {},
+    "herding": {"epochs": 1},
+    "k-center": {"epochs": 1},
+}
+NEEDS = {"audio/ddfad": {"kind": "mfcc"}}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("method", list(SHORT))
+def test_every_method_runs_twice_alike_and_its_set_is_stored(method, tmp_path):
+    problem = toy.problem(**NEEDS.get(method, {}))
+    made = [ddcore.distill(problem, method, ipc=2, seed=3, options=SHORT[method]) for _ in range(2)]
+    assert all(torch.equal(x, made[1].tensors[k]) for k, x in made[0].tensors.items())
+    made[0].save(tmp_path / "set")
+    again = ddcore.open(tmp_path / "set")
+    a, b = (m.synthetic(problem).train_batch(problem, 1, 5)[0].x for m in (made[0], again))
+    assert torch.allclose(a, b)
+    assert a.isfinite().all()
+
+
+@pytest.mark.parametrize("method", ["dm", "dc", "audio/distrack", "audio/ser-bptt", "kip"])
+def test_waveforms_are_moved_too(method):
+    problem = toy.problem(waveforms=True)
+    made = ddcore.distill(problem, method, ipc=1, options=SHORT[method] | {"start": "real"})
+    start = ddcore.distill(problem, "random", ipc=1)
+    assert made.tensors["x"].shape == start.tensors["x"].shape
+    assert made.tensors["x"].isfinite().all()
+
+
+def test_ddfad_ties_differences_to_cepstra():
+    problem = toy.problem(kind="mfcc")
+    free, tied = (
+        ddcore.distill(problem, "audio/ddfad", ipc=1, options=SHORT["audio/ddfad"] | {"planes": planes})
+        for planes in ("free", "tied")
+    )
+    assert free.manifest["bytes"]["data"] == 3 * tied.manifest["bytes"]["data"]
+    features = problem.synthetic.features
+    x = features.undo(tied.synthetic(problem).batch().x.detach())
+    assert torch.allclose(features.with_differences(x[:, :1]), x, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("method", "how", "said"),
+    [
+        ("audio/ddfad", {}, "problem.frontend=mfcc"),
+        ("audio/kws-idc", {"waveforms": True}, "problem.rows=maps"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(method, how, said):
+    with pytest.raises(NotSupported, match=said):
+        ddcore.distill(toy.problem(**how), method, ipc=1)
+
+
+def test_more_pieces_than_frames_are_refused():
+    with pytest.raises(OptionError, match="pieces do not fit"):
+        ddcore.distill(toy.problem(), "audio/distrack", ipc=1, options={"pieces": 500, "start": "noise"})
+
+
+def test_contrast_is_the_cross_entropy_of_cosines():
+    real = {0: (torch.tensor([[1.0, 0.0], [3.0, 0.0]]),), 1: (torch.tensor([[0.0, 2.0]]),)}
+    fake = {0: (torch.tensor([[1.0, 1.0]]),), 1: (torch.tensor([[0.0, 5.0]]),)}
+    found = ContrastiveMeans(weight=2.0, temperature=0.5).matched(real, fake, Run(1))
+    means = (2 - 1) ** 2 + 1 + 9  # of (2, 0) from (1, 1) and of (0, 2) from (0, 5)
+    c = 2**-0.5 / 0.5  # cosines over tau: (c, c) of class 0, (0, 2) of class 1
+    told = (torch.log(torch.tensor(2.0)) + torch.log(1 + torch.exp(torch.tensor(-2.0)))) / 2
+    assert c > 0
+    assert float(found) == pytest.approx(means + 2 * float(told), rel=1e-5)
+
+
+def test_a_set_for_one_start_begins_there_and_its_weights_count():
+    problem = toy.problem()
+    made = ddcore.distill(problem, "audio/ser-bptt", ipc=1, options=SHORT["audio/ser-bptt"])
+    synthetic = made.synthetic(problem)
+    a, b = (synthetic.begin(problem.new_model(random.Random(seed))) for seed in (0, 1))
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    assert all(torch.equal(p, made.tensors[f"start.{k}"]) for k, p in a.named_parameters())
+    assert made.manifest["bytes"]["start"] == 4 * sum(p.numel() for p in a.parameters())
+    other = problem.new_model(random.Random(0), "ds-cnn")
+    before = [p.clone() for p in other.parameters()]
+    assert all(torch.equal(p, q) for p, q in zip(before, synthetic.begin(other).parameters(), strict=True))
+    trained = [train(problem, synthetic, Recipe("short@1", epochs=2), seed).state_dict() for seed in (0, 1)]
+    assert all(torch.equal(x, trained[1][k]) for k, x in trained[0].items())
+
+
+def test_packed_sets_are_compared_with_as_many_real_rows_as_they_are_stored_as():
+    problem = toy.problem()
+    made = ddcore.distill(problem, "audio/kws-idc", ipc=2, options=SHORT["audio/kws-idc"])
+    plain = ddcore.distill(problem, "random", ipc=2)
+    synthetic = made.synthetic(problem)
+    assert isinstance(plain.synthetic(problem), Selected)
+    assert made.tensors["x"].shape == plain.tensors["x"].shape
+    assert synthetic.stored_counts == dict.fromkeys(problem.data.groups, 2)
+    assert synthetic.counts == dict.fromkeys(problem.data.groups, 8)
