@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -30,6 +30,8 @@ class Graphs:
     graph: Tensor | None = None  # (N,) 0 .. n - 1, in order
     adj: Tensor | None = None  # (n, s, s)
     mask: Tensor | None = None  # (n, s) True where there is a node
+    memo: dict[Norm, tuple[Tensor, Sparse]] = field(default_factory=dict, repr=False, compare=False)
+    """The normed adjacency of sparse graphs, which all layers multiply with."""
 
     def __len__(self) -> int:
         """How many graphs there are."""
@@ -46,9 +48,12 @@ class Graphs:
         if self.adj is not None:
             return normalised_dense(self.adj, norm) @ h
         assert self.edges is not None, "graphs with `edges` or `adj`"
-        n = len(self.x)
-        (source, target), w = normalised(self.edges, None, n, norm, h.dtype)
-        return Sparse.of(target, source, w, (n, n)) @ h
+        known = self.memo.get(norm)
+        if known is None or known[0] is not self.edges:
+            n = len(self.x)
+            (source, target), w = normalised(self.edges, None, n, norm, h.dtype)
+            known = self.memo[norm] = (self.edges, Sparse.of(target, source, w, (n, n)))
+        return known[1] @ h
 
     def pool(self, h: Tensor, how: Pooling) -> Tensor:  # -> (n, d)
         """The mean or the sum over the nodes of each graph."""

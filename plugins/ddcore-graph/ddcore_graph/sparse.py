@@ -20,14 +20,15 @@ class Sparse:
 
     @classmethod
     def of(cls, row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Sparse:
-        """From its entries, each (E,); equal places add up."""
-        m = torch.sparse_coo_tensor(torch.stack([row, column]), value.detach(), shape, check_invariants=True).coalesce()
-        return cls(_csr(m), _csr(m.t().coalesce()))
+        """From its entries, each (E,); equal places add up in products."""
+        n, m = shape
+        return cls(_csr(row, column, value.detach(), n, m), _csr(column, row, value.detach(), m, n))
 
     @classmethod
     def of_dense(cls, x: Tensor) -> Sparse:  # (n, m)
         """The entries of `x` that are not zero."""
-        return cls(_csr(x.detach()), _csr(x.detach().t().contiguous()))
+        row, column = x.nonzero(as_tuple=True)
+        return cls.of(row, column, x[row, column], (x.shape[0], x.shape[1]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -43,10 +44,12 @@ class Sparse:
         return cast(Tensor, _Product.apply(self, h))  # type: ignore[no-untyped-call]
 
 
-def _csr(m: Tensor) -> Tensor:
+def _csr(row: Tensor, column: Tensor, value: Tensor, n: int, m: int) -> Tensor:
+    order = row.argsort(stable=True)
+    start = torch.cat([row.new_zeros(1), torch.bincount(row, minlength=n).cumsum(0)])
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse", UserWarning)  # CSR is in beta; invariants are checked once, before
-        return m.to_sparse_csr()
+        warnings.filterwarnings("ignore", "Sparse", UserWarning)  # CSR is in beta
+        return torch.sparse_csr_tensor(start, column[order], value[order], (n, m), check_invariants=False)
 
 
 class _Product(torch.autograd.Function):
