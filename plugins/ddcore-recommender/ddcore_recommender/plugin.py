@@ -42,6 +42,13 @@ METHODS = {
     "svp-cf-prop": ("svp_cf:SVP_CF_PROP", "The same, with rare users and items weighted up."),
 }
 
+EXPORTERS = {
+    "csv": ("to_csv", "Discrete fake users: user_id,item_id,weight."),
+    "inter": ("to_inter", "Discrete fake users as RecBole's atomic file."),
+    "csr": ("to_csr", "Discrete fake users as a sparse matrix."),
+    "weights": ("to_dense_csr", "Fake users with their weights as a sparse matrix."),
+}
+
 
 @hookimpl
 def ddcore_entries() -> Iterator[Entry]:
@@ -57,6 +64,8 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("parametrization", f"recommender/{name}", f"ddcore_recommender.{target}", summary)
     for name, (target, summary) in METHODS.items():
         yield Entry("method", f"recommender/{name}", f"ddcore_recommender.methods.{target}", summary)
+    for name, (target, summary) in EXPORTERS.items():
+        yield Entry("exporter", f"recommender/{name}", f"ddcore_recommender.export:{target}", summary)
     yield Entry(
         "recipe", "recommender@1", "ddcore_recommender.protocol:RECOMMENDER", "Mult-VAE's training: Adam, 200 epochs."
     )

@@ -14,9 +14,13 @@ from ddcore.problem import Preprocessing, Problem
 from .imports import read_imports
 from .models.ease import EASE, Popularity
 from .models.infinite_ae import InfiniteAE, autoencoder_kernel
+from .models.lightgcn import LightGCN
+from .models.mf import MF
 from .models.mult_vae import MultVAE
+from .models.neumf import NeuMF
 from .protocol import RECOMMENDER
 from .ranking import Ranking
+from .show import drawing
 from .table import Table, core, distinct, split_table
 from .users import Interactions, UserData, user_set
 
@@ -53,6 +57,9 @@ def ranking_problem(
             "mult-vae": partial(MultVAE, items, hidden, max(hidden // 3, 1)),
             "infinite-ae": InfiniteAE,
             "ease": EASE,
+            "mf": partial(MF, items),
+            "neumf": partial(NeuMF, items),
+            "lightgcn": partial(LightGCN, items),
             "popularity": Popularity,
         },
         synthetic=user_set(items, train.nnz / (train.shape[0] * items)),
@@ -60,6 +67,7 @@ def ranking_problem(
         input_space="histories",
         kernels={"ntk": autoencoder_kernel},
         preprocessing=Preprocessing(source),
+        render=partial(drawing, data),
     )
 
 

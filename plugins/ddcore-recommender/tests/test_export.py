@@ -1,0 +1,109 @@
+"""What other libraries load, and the picture."""
+
+from __future__ import annotations
+
+import csv
+import random
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from ddcore_recommender.discrete import discrete
+from ddcore_recommender.methods.distill_cf import DISTILL_CF
+from ddcore_recommender.problems import ranking_problem
+from ddcore_recommender.readers import read_file
+from ddcore_recommender.show import drawing
+from ddcore_recommender.table import split_table
+from ddcore_recommender.users import UserSet, sparse_rows
+
+import ddcore
+from ddcore.errors import ArtifactError
+from ddcore.exporters import export
+
+
+@pytest.fixture(scope="module")
+def made(small):
+    from dataclasses import replace
+
+    problem = replace(small, name="recommender/imports")  # exporters are found by the modality
+    options = {"steps": 3, "history": 6.0, "draws": 2, "temperature": 1.0}
+    return ddcore.distill(problem, DISTILL_CF, ipc=4, options=options), problem
+
+
+@pytest.mark.parametrize(("kind", "name"), [("csv", "a.csv"), ("inter", "a.inter"), ("csr", "a.npz")])
+def test_discrete_users_are_read_back(made, tmp_path, kind, name):
+    artifact, problem = made
+    path = export(artifact, kind, tmp_path / name, problem)
+    table = read_file(path)
+    found = discrete(
+        artifact.synthetic(problem),
+        problem.data.train.nnz / len(problem.data.ids()),
+        ddcore.seeds.stream(artifact.manifest["seed"], "discrete"),
+    )
+    assert len(table) == found.rows.nnz
+    assert len(table.users) == 4
+    if kind != "csr":
+        assert set(table.items) <= set(problem.data.items)
+        per_user = dict(zip(*np.unique(table.users[table.user], return_counts=True), strict=True))
+        assert [per_user[f"fake{u}"] for u in range(4)] == np.diff(found.rows.indptr).tolist()
+    else:
+        assert np.array_equal(sp.load_npz(path).toarray(), found.rows.toarray())
+
+
+def test_weights_are_kept(made, tmp_path):
+    artifact, problem = made
+    path = export(artifact, "weights", tmp_path / "w.npz", problem)
+    assert np.allclose(sp.load_npz(path).toarray(), artifact.tensors["x"].numpy())
+
+
+def test_ids_with_commas_survive(tmp_path, tastes):
+    table = tastes(12)
+    table.items[:] = [f'{i}, "b"'[:3] for i in range(len(table.items))]
+    problem = ranking_problem(split_table(table, "random"), cuts=(5,))
+    problem = problem.__class__(**{**problem.__dict__, "name": "recommender/imports"})
+    artifact = ddcore.distill(problem, "random", ipc=3)
+    path = export(artifact, "csv", tmp_path / "a.csv", problem)
+    with path.open(newline="") as file:
+        lines = list(csv.reader(file))
+    assert all(len(line) == 3 for line in lines)
+    assert {line[1] for line in lines[1:]} <= set(problem.data.items)
+
+
+def test_without_the_problem_ids_are_not_known(made, tmp_path):
+    with pytest.raises(ArtifactError, match="give the problem"):
+        export(made[0], "csv", tmp_path / "a.csv")
+
+
+def test_items_are_drawn_by_their_sharpened_weights():
+    x = torch.tensor([[0.1, 0.2, 0.4]])
+    users = UserSet({0: 3000}, x.expand(3000, 3), sharpness=2.0)
+    first = discrete(users, 1.0, random.Random(0)).rows
+    assert np.asarray(first.sum(0)).ravel() / 3000 == pytest.approx(np.array([1, 4, 16]) / 21, abs=0.03)
+
+
+def test_discrete_users_have_different_items_and_the_mean_length(small):
+    g = torch.Generator().manual_seed(0)
+    users = UserSet({0: 200}, torch.rand(200, 24, generator=g))
+    rows = discrete(users, 6.0, random.Random(0)).rows
+    assert rows.toarray().max() == 1
+    assert np.diff(rows.indptr).mean() == pytest.approx(6, abs=0.3)
+    assert np.diff(rows.indptr).min() >= 1
+
+
+def test_whole_histories_stay_as_they_are(small):
+    artifact_rows = small.data.train[:9]
+    from ddcore_recommender.users import SparseUsers
+
+    again = discrete(SparseUsers(artifact_rows), 99.0, random.Random(0))
+    assert np.array_equal(sparse_rows(again).toarray(), artifact_rows.toarray())
+
+
+def test_the_picture_is_a_function_of_the_set(made, tmp_path):
+    artifact, problem = made
+    pages = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pages.append(drawing(problem.data, artifact.synthetic(problem), tmp_path / name).read_bytes())
+    assert pages[0] == pages[1]
+    assert all(word in pages[0].decode() for word in ("real", "weights", "drawn", "length of history"))
