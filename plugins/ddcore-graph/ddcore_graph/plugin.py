@@ -62,7 +62,15 @@ METHODS = {
     "cgc": ("training_free:CGC", "Clusters of each class, with edges between those alike, without training."),
     "cgc-x": ("training_free:CGC_X", "Clusters of each class, without training and without edges."),
     "gecc": ("training_free:GECC", "Fuzzy clusters of each class, without training."),
+    "sfgc": ("trajectory:SFGC", "Long trainings on nodes without edges follow those on the real graph."),
+    "geom": ("trajectory:GEOM", "SFGC with experts that see easy nodes first, a growing window and soft labels."),
     "gc-sntk": ("gc_sntk:GC_SNTK", "Kernel regression with the kernel of infinitely wide graph networks."),
+}
+
+EXPORTERS = {
+    "pyg": "One .pt file that torch-geometric's Data.from_dict takes.",
+    "networkx": "A JSON file of NetworkX's node-link data.",
+    "csv": "A folder of CSV files, as graph/file reads it.",
 }
 
 RECIPES = {
@@ -73,7 +81,7 @@ RECIPES = {
 
 @hookimpl
 def ddcore_entries() -> Iterator[Entry]:
-    """The problems, parametrizations and recipes."""
+    """The problems, parametrizations, methods, exporters and recipes."""
     for name, summary in PROBLEMS.items():
         here = name == "digits-knn"
         module = "own" if name == "file" else "problems"
@@ -86,5 +94,7 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("parametrization", f"graph/{name}", f"ddcore_graph.parametrizations.{target}", summary)
     for name, (target, summary) in METHODS.items():
         yield Entry("method", f"graph/{name}", f"ddcore_graph.methods.{target}", summary)
+    for name, summary in EXPORTERS.items():
+        yield Entry("exporter", f"graph/{name}", f"ddcore_graph.export:to_{name}", summary)
     for name, (target, summary) in RECIPES.items():
         yield Entry("recipe", name, f"ddcore_graph.recipes:{target}", summary)

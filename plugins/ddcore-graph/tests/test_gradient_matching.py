@@ -40,7 +40,10 @@ def test_the_closed_form_is_the_distance_of_autograds_gradients(problem, graph, 
     real = type(real)(real.x.double(), real.rows, real.y, edges=real.edges)
     sizes = {g: len(problem.data.ids(g)) for g in problem.data.groups}
     fake = graph.batch()
-    want, have = class_gradients(problem, net, real, sizes), class_gradients(problem, net, fake, graph.counts, graph=True)
+    want, have = (
+        class_gradients(problem, net, real, sizes),
+        class_gradients(problem, net, fake, graph.counts, graph=True),
+    )
     y = problem.task.targets
     real_factors = class_factors(net, real.hops(2)[real.rows], y(real), sizes)
     fake_factors = class_factors(net, fake.hops(2)[fake.rows], y(fake), graph.counts)

@@ -91,7 +91,7 @@ def with_pairs(hidden: int) -> Make:
     return make
 
 
-def adam(options: FeatureOptions) -> Callable[[Any], Any]:
+def adam(options: Any) -> Callable[[Any], Any]:
     """Adam, with a learning rate of the edges' own."""
     import torch
 
@@ -101,11 +101,11 @@ def adam(options: FeatureOptions) -> Callable[[Any], Any]:
     return per_group(torch.optim.Adam, {"rows": options.lr, "structure": edges})
 
 
-def beginning(options: FeatureOptions) -> Any:
+def beginning(start: str) -> Any:
     """The stages that pick what the features start from."""
     from ddcore.methods.coresets import starting_rows
 
-    if options.start == "real":
+    if start == "real":
         return starting_rows("real")
     from .clusters import cluster_means
 
@@ -123,7 +123,7 @@ def node_level(problem: Problem[Any], options: FeatureOptions, make: Make, moves
     objective = NodeGradientMatching(n_real=options.n_real, distance=options.distance, networks=networks)
     matching = Synthesise(objective, options.steps, adam(options), moves=moves)
     last = (Decode(options.threshold),) if isinstance(options, GraphOptions) else ()
-    return Plan((*beginning(options), Start(make), matching, *last))
+    return Plan((*beginning(options.start), Start(make), matching, *last))
 
 
 def graph_classification(problem: Problem[Any]) -> str | None:

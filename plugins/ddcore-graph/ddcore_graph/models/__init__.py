@@ -41,6 +41,7 @@ def node_zoo(d: int, classes: int, *, hidden: int = 256, dropout: float = 0.5) -
     wide: dict[str, Any] = {"hidden": hidden, "dropout": dropout}
     return {
         "gcn": partial(GCN, d, classes, **wide),
+        "gcn-plain": partial(GCN, d, classes, hidden=hidden, dropout=0.0),  # what trajectories are matched in
         "sgc": partial(SGC, d, classes),
         "sgc-2": partial(SGC, d, classes, hidden=hidden),  # the product of two matrices
         "gat": partial(GAT, d, classes, dropout=dropout),

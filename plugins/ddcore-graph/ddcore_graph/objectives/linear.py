@@ -30,7 +30,9 @@ class Factors:
         return [g for e, h in self.layers for g in (e.T @ h / len(h), e.mean(0))]
 
 
-def class_factors(net: SGC, h: Tensor, y: Tensor, sizes: Mapping[int, int]) -> dict[int, Factors]:  # (n, d), (n, k), group-major
+def class_factors(
+    net: SGC, h: Tensor, y: Tensor, sizes: Mapping[int, int]
+) -> dict[int, Factors]:  # (n, d), (n, k), group-major
     r"""Of cross-entropy on softmax(H W^T + b), E is P - Y; a matrix before it gets E W, by the chain rule."""
     ends, found = 0, {}
     z = h if net.body is None else net.body(h)
