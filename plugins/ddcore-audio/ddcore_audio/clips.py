@@ -8,7 +8,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,12 +77,18 @@ def to_clip(sound: NDArray[np.float32], rate: int, sample_rate: int, samples: in
         raise ValueError("NaN or infinity")
     wave = torch.from_numpy(sound.mean(1))
     if rate != sample_rate:
-        wave = torchaudio.functional.resample(wave, rate, sample_rate)
+        wave = _resampler(rate, sample_rate)(wave)
     spare = samples - len(wave)
     left = spare // 2
     fitted = torch.nn.functional.pad(wave, (left, spare - left))  # negative widths cut
     found: NDArray[np.float32] = fitted.numpy()
     return found
+
+
+@cache
+def _resampler(rate: int, sample_rate: int) -> Any:
+    """Its filter is computed once."""
+    return torchaudio.transforms.Resample(rate, sample_rate)
 
 
 def pack(items: Sequence[Item], key: str, sample_rate: int, samples: int) -> Packed:

@@ -72,19 +72,15 @@ def to_hf(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
         raise NotSupported("export to Hugging Face needs its library: pip install 'ddcore-audio[hf]'") from error
     sound, counts, x, y = _decoded(artifact, problem)
     rate, names = sound.frontend.sample_rate, list(artifact.manifest["class_names"])
-    soft = y is not None and y.ndim == 2
-    label = Sequence(Value("float32"), length=len(names)) if soft else ClassLabel(names=names)
-    features = Features({"audio": Audio(sampling_rate=rate, decode=False), "label": label})
+    soft = y.tolist() if y is not None and y.ndim == 2 else None
+    label = ClassLabel(names=names) if soft is None else Sequence(Value("float32"), length=len(soft[0]))
+    files = [{"bytes": wav_bytes(w, rate), "path": f"{i:05}.wav"} for i, w in enumerate(sound.waveform(x))]
     numbers = [g for g, n in counts.items() for _ in range(n)]
-    table = Dataset.from_dict(
-        {
-            "audio": [
-                {"bytes": wav_bytes(wave, rate), "path": f"{i:05}.wav"} for i, wave in enumerate(sound.waveform(x))
-            ],
-            "label": y.tolist() if y is not None and soft else numbers,
-        },
-        features=features,
-    )
+    stored = Features({"audio": {"bytes": Value("binary"), "path": Value("string")}, "label": label})
+    table = Dataset.from_dict({"audio": files, "label": soft or numbers}, features=stored)
+    table = table.cast_column(
+        "audio", Audio(sampling_rate=rate, decode=False)
+    )  # made as Audio, it would need torchcodec
     with replacing(out) as folder:
         table.save_to_disk(folder)
     return out

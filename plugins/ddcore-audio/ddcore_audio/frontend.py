@@ -165,7 +165,7 @@ class Features(nn.Module):
         """The same frontend with the mean and deviation of each row of these maps."""
         flat = maps.double().transpose(1, 0).transpose(1, 2).flatten(2)  # (planes, rows, n * frames)
         mean, std = flat.mean(2, keepdim=True), flat.std(2, keepdim=True)
-        return Features(self.frontend, mean.float(), std.clamp_min(1e-3 * std.max()).float())
+        return Features(self.frontend, mean.float(), std.clamp_min(max(1e-3 * float(std.max()), 1e-6)).float())
 
     def preprocessing(self) -> Preprocessing:
         """The normalisation as an artifact stores it."""

@@ -66,7 +66,8 @@ def folder(
         raise DataError(
             f"{roots['train']} has {len(names)} class folders ({', '.join(names)}): expected two or more, one a class"
         )
-    files, items = list[Path](), list[Item]()
+    files: list[Path] = []
+    items: list[Item] = []
     for split, root in roots.items():
         if unknown := set(class_folders(root)) - set(names):
             raise DataError(f"{root} has classes that {roots['train']} has not: {', '.join(sorted(unknown))}")

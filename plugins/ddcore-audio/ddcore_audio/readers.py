@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import soundfile
@@ -14,8 +14,10 @@ from .clips import Item, audio_files, class_folders, item, listing_key
 from .voices import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from .clips import Sound
 
 __all__ = ["read_esc", "read_fsdd", "read_speech_commands", "read_urbansound"]
 
@@ -77,19 +79,23 @@ def read_fsdd(data: Path | None, split: Literal["takes", "speakers"]) -> tuple[l
     return items, listing_key(files, root)
 
 
-def _fsdd_in_one(data: Path, of: partial[str] | object) -> tuple[list[Item], str]:
+def _fsdd_in_one(data: Path, of: Callable[[str, str, str], str]) -> tuple[list[Item], str]:
     rows = _table(data / "index.csv", ["file", "digit", "speaker", "index", "offset", "length"])
     files = audio_files(data)
     if len(files) != 1:
         raise DataError(f"{data}: expected one audio file beside index.csv, which says where in it each clip is")
+    whole = cache(partial(soundfile.read, files[0], dtype="float32", always_2d=True))
     items: list[Item] = []
     for r in rows:
         start = int(r["offset"])
-        read = partial(
-            soundfile.read, files[0], dtype="float32", always_2d=True, start=start, stop=start + int(r["length"])
-        )
-        items.append((f"{of(r['digit'], r['speaker'], r['index'])}:{r['file']}", int(r["digit"]), read))  # type: ignore[operator]
+        part = partial(_part, whole, start, start + int(r["length"]))
+        items.append((f"{of(r['digit'], r['speaker'], r['index'])}:{r['file']}", int(r["digit"]), part))
     return items, listing_key([data / "index.csv", *files], data)
+
+
+def _part(whole: Callable[[], Sound], start: int, stop: int) -> Sound:
+    samples, rate = whole()
+    return samples[start:stop], rate
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -107,7 +113,8 @@ def read_speech_commands(data: Path | None, words: str) -> tuple[list[Item], str
         raise DataError(f"speech-commands: no folder {', '.join(lacking)} in {data}: choose other words")
     held = dict.fromkeys((data / "validation_list.txt").read_text().split(), "val")
     held |= dict.fromkeys((data / "testing_list.txt").read_text().split(), "test")
-    files, items = list[Path](), list[Item]()
+    files: list[Path] = []
+    items: list[Item] = []
     for label, name in enumerate(names):
         for file in audio_files(data / name):
             files.append(file)

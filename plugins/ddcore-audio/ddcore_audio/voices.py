@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +19,13 @@ from ddcore.errors import DataError
 from ddcore.seeds import stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
     from .clips import Item, Sound
 
-__all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "digits", "say", "spoken"]
+__all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "digits", "speak", "spoken"]
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -67,57 +72,74 @@ def digits() -> list[tuple[str, int, Utterance]]:
 
 
 def spoken() -> tuple[list[Item], str]:
-    """All digits, each named `SPLIT:...`, and the key of what they sound like: the utterances and the voices' version."""
+    """All digits, each named `SPLIT:...`, and the key of what they sound like: the utterances and the voices' version. They are
+    spoken when the first is read."""
     found = digits()
+    sounds = cache(lambda: speak([utterance for _, _, utterance in found]))
     items: list[Item] = [
-        (f"{s}:{i} {u.voice}: {u.word}", digit, partial(say, u)) for i, (s, digit, u) in enumerate(found)
+        (f"{split}:{i} {u.voice}: {u.word}", digit, partial(_nth, sounds, i))
+        for i, (split, digit, u) in enumerate(found)
     ]
     said = json.dumps([[split, digit, *vars(u).values()] for split, digit, u in found])
     return items, f"espeakng-loader {version('espeakng-loader')} {hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def say(utterance: Utterance) -> Sound:
-    """The samples (n, 1) in [-1, 1] and their rate. The same utterance gives the same samples.
+def _nth(sounds: Callable[[], Sequence[Sound]], i: int) -> Sound:
+    return sounds()[i]
 
-    Raises DataError where espeak-ng cannot be loaded or lacks the voice.
+
+def speak(utterances: Sequence[Utterance]) -> list[Sound]:
+    """The samples (n, 1) in [-1, 1] and the rate of each, in order: the same list gives the same samples.
+
+    An utterance alone is no function of its words, for espeak-ng carries phases on from the one before. So a fresh copy of the
+    library speaks the list, whatever was spoken in this process before.
+
+    Raises DataError where espeak-ng cannot be loaded or lacks a voice.
     """
-    espeak, rate, heard = _espeak()
+    import espeakng_loader
+
+    library = Path(espeakng_loader.get_library_path())
+    with TemporaryDirectory(prefix="ddcore-voices-", ignore_cleanup_errors=True) as folder:
+        try:
+            espeak: Any = ctypes.CDLL(shutil.copy(library, folder))
+        except OSError as error:
+            raise DataError(
+                f"espeak-ng cannot be loaded ({error}): reinstall espeakng-loader, or use data of your own"
+            ) from error
+        rate = espeak.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
+        if rate <= 0:
+            raise DataError("espeak-ng does not find its voices: reinstall espeakng-loader, or use data of your own")
+        heard: list[NDArray[np.int16]] = []
+        hear = _callback(heard)  # a callback that is collected would crash the library
+        espeak.espeak_SetSynthCallback(hear)
+        espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of breath and flutter
+        sounds = []
+        for utterance in utterances:
+            heard.clear()
+            _say(espeak, utterance)
+            sounds.append((np.concatenate(heard)[:, None].astype(np.float32) / np.float32(32768), rate))
+        espeak.espeak_Terminate()
+    return sounds
+
+
+def _say(espeak: Any, utterance: Utterance) -> None:
     name = f"{utterance.accent}+{utterance.voice}"
     if espeak.espeak_SetVoiceByName(name.encode()):
         raise DataError(f"espeak-ng has no voice {name!r}: reinstall espeakng-loader, version 0.2.4 or later")
     espeak.espeak_SetParameter(RATE, utterance.pace, 0)
     espeak.espeak_SetParameter(PITCH, utterance.pitch, 0)
-    espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of breath and flutter
-    heard.clear()
     text = utterance.word.encode()
     espeak.espeak_Synth(text, len(text) + 1, 0, CHARACTERS, 0, UTF8, None, None)
     espeak.espeak_Synchronize()
-    samples: NDArray[np.float32] = np.concatenate(heard).astype(np.float32)[:, None] / np.float32(32768)
-    return samples, rate
 
 
-@cache
-def _espeak() -> tuple[Any, int, list[NDArray[np.int16]]]:
-    """The library, its sample rate, and the list that its callback fills; there is one of them in a process."""
-    import espeakng_loader
-
-    heard: list[NDArray[np.int16]] = []
-    callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+def _callback(heard: list[NDArray[np.int16]]) -> Any:
+    """What espeak-ng hands its samples to."""
 
     def hear(samples: Any, n: int, events: Any) -> int:
         if samples and n > 0:
             heard.append(np.ctypeslib.as_array(samples, (n,)).copy())
         return 0
 
-    try:
-        espeak: Any = ctypes.CDLL(espeakng_loader.get_library_path())
-    except OSError as error:
-        raise DataError(
-            f"espeak-ng cannot be loaded ({error}): reinstall espeakng-loader, or use data of your own"
-        ) from error
-    rate = espeak.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
-    if rate <= 0:
-        raise DataError("espeak-ng does not find its voices: reinstall espeakng-loader, or use data of your own")
-    espeak.kept = callback_type(hear)  # a callback that is collected crashes the library
-    espeak.espeak_SetSynthCallback(espeak.kept)
-    return espeak, rate, heard
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+    return kind(hear)

@@ -101,7 +101,9 @@ def test_first_and_second_derivatives_are_those_of_finite_differences(kind):
 
     h = 1e-6
     ends = [wave.detach() + s * h * d for s in (1, -1)]
-    assert float((slope(wave).detach() * d).sum()) == pytest.approx(float(value(ends[0]) - value(ends[1])) / (2 * h), rel=1e-5)
+    assert float((slope(wave).detach() * d).sum()) == pytest.approx(
+        float(value(ends[0]) - value(ends[1])) / (2 * h), rel=1e-5
+    )
     bent = torch.autograd.grad((slope(wave) * d).sum(), wave)[0]
     ends = [slope(e.requires_grad_()).detach() for e in ends]
     measured = (ends[0] - ends[1]) / (2 * h)
