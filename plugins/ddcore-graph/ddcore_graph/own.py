@@ -98,7 +98,7 @@ def read_folder(folder: Path) -> RawGraph:
     table = _table(folder / "labels.csv", 2)
     for i, label in zip(places("labels.csv", table.iloc[:, 0]), table.iloc[:, 1], strict=True):
         labels[i] = label
-    y, names = numbered(labels)
+    y, names = numbered(labels, unlabelled=None)
     splits: dict[str, Sequence[int]] | None = None
     if (folder / "split.csv").is_file():
         table = _table(folder / "split.csv", 2)

@@ -91,8 +91,14 @@ def _plain(cls: type, base: type, state: Any) -> Any:
     return _Matrix()
 
 
+def _encode(text: str, how: str = "latin1") -> bytes:
+    """`codecs.encode`, which Python 3 writes bytes with."""
+    return text.encode("latin1")
+
+
 ADMITTED: dict[tuple[str, str], Any] = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _array for core in ("core", "_core")},
+    ("_codecs", "encode"): _encode,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _dtype,
     **{(f"scipy.sparse.{module}", "csr_matrix"): _Matrix for module in ("csr", "_csr")},

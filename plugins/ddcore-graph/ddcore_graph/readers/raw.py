@@ -36,16 +36,19 @@ def missing(name: str, data: Path | None, expected: str, source: str) -> DataErr
     return DataError(f"{name} needs {expected}, and {given}: get it from {source} and give its folder as --data PATH")
 
 
-def numbered(labels: Sequence[Any] | NDArray[Any]) -> tuple[Ints, list[str]]:  # (N,)
+def numbered(
+    labels: Sequence[Any] | NDArray[Any],  # (N,)
+    unlabelled: int | None = -1,
+) -> tuple[Ints, list[str]]:  # (N,)
     """(0 .. k-1 or -1, the names of the classes) of labels of any kind: numbers, which need not follow on each other, or text.
-    Unlabelled is -1, NaN, or empty."""
-    found = [_name(label) for label in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
+    NaN, empty and the number `unlabelled` are none."""
+    found = [_name(label, unlabelled) for label in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
     names = sorted({f for f in found if f is not None}, key=lambda n: (isinstance(n, str), n))
     number = {name: i for i, name in enumerate(names)}
     return np.array([-1 if f is None else number[f] for f in found], dtype=np.int64), [str(n) for n in names]
 
 
-def _name(label: Any) -> float | int | str | None:
+def _name(label: Any, unlabelled: int | None) -> float | int | str | None:
     if isinstance(label, bytes):
         label = label.decode("utf-8", "replace")
     if isinstance(label, str):
@@ -54,6 +57,6 @@ def _name(label: Any) -> float | int | str | None:
             label = float(label)
         except ValueError:
             return label or None
-    if label is None or label != label or label == -1:
+    if label is None or label != label or label == unlabelled:
         return None
     return int(label) if label == int(label) else float(label)

@@ -77,5 +77,5 @@ def _made(
     if not parts:
         degree = np.bincount(target, minlength=int(nodes.sum()))
         parts = [one_hot(np.minimum(degree, MOST_DEGREES))]
-    y, names = numbered(labels)
+    y, names = numbered(labels, unlabelled=None)  # two classes are often -1 and 1
     return Molecules(np.concatenate(parts, 1), nodes, source, target, y, names)

@@ -1,0 +1,360 @@
+"""Public layouts, written here as their authors write them, and what is no such file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import torch
+from ddcore_graph.readers.planetoid import read_pickle
+from scipy import sparse
+
+import ddcore
+from ddcore.errors import DataError, OptionError
+
+X = np.array([[1, 0, 1], [0, 2, 0], [0, 0, 4], [1, 1, 0], [0, 0, 0], [3, 0, 0], [0, 1, 1], [2, 2, 0]], np.float32)
+Y = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+EDGES = np.array([[0, 1], [1, 2], [2, 3], [3, 3], [1, 2], [4, 5], [6, 7]])
+BOTH = {p for a, b in EDGES.tolist() if a != b for p in ((a, b), (b, a))}
+
+
+def edges_of(problem) -> set[tuple[int, int]]:
+    return set(map(tuple, problem.data.whole.edges.T.tolist()))
+
+
+def rows_divided(x):
+    total = x.sum(1, keepdims=True)
+    return torch.tensor(x / np.where(total == 0, 1, total))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Planetoid
+
+
+def write_planetoid(folder, name="cora", protocol=2):
+    one_hot = np.eye(2, dtype=np.int32)[Y]
+    graph = defaultdict(list)
+    for a, b in EDGES.tolist():
+        graph[a].append(b)
+    for i in range(8):
+        graph[i]
+    parts = {
+        "x": sparse.csr_matrix(X[:2]),
+        "y": one_hot[:2],
+        "allx": sparse.csr_matrix(X[:5]),
+        "ally": one_hot[:5],
+        "tx": sparse.csr_matrix(X[[7, 5]]),  # in the order of the index; node 6 is in no file
+        "ty": one_hot[[7, 5]],
+        "graph": graph,
+    }
+    for part, held in parts.items():
+        written = pickle.dumps(held, protocol)
+        if protocol < 4:  # the names of the versions that wrote the public files
+            written = written.replace(b"numpy._core", b"numpy.core").replace(b"scipy.sparse._csr", b"scipy.sparse.csr")
+        (folder / f"ind.{name}.{part}").write_bytes(written)
+    (folder / f"ind.{name}.test.index").write_text("7\n5\n")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_planetoid(tmp_path, protocol: int):
+    write_planetoid(tmp_path, protocol=protocol)
+    problem = ddcore.load("graph/cora", tmp_path)
+    data = problem.data
+    assert dict(data.splits) == {"train": [0, 1], "val": [2, 3, 4], "test": [5, 7]}
+    assert data.whole.y.tolist() == [0, 1, 0, 1, 0, 1, -1, 1]
+    wanted = X.copy()
+    wanted[6] = 0
+    assert torch.allclose(data.whole.x, rows_divided(wanted))
+    assert edges_of(problem) == BOTH
+    assert problem.preprocessing.name == "rows divided by their sums"
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("run",))
+
+
+@pytest.mark.parametrize("held", [Evil(), np.array([Evil()]), {"a": print}, Random := pickle.Pickler], ids=repr)
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_planetoid_files_hold_arrays_and_nothing_else(tmp_path, held, protocol: int, capsys):
+    file = tmp_path / "ind.cora.x"
+    file.write_bytes(pickle.dumps(held, protocol))
+    with pytest.raises(DataError, match=r"is not one of Planetoid's files"):
+        read_pickle(file)
+    assert not capsys.readouterr().out
+    file.write_bytes(b"no pickle")
+    with pytest.raises(DataError, match=r"is not one of Planetoid's files"):
+        read_pickle(file)
+
+
+def test_planetoid_says_what_is_missing(tmp_path):
+    with pytest.raises(DataError, match=r"ind\.citeseer\.x.*no --data was given.*planetoid"):
+        ddcore.load("graph/citeseer")
+    with pytest.raises(DataError, match=r"ind\.cora\.x.*it is not in"):
+        ddcore.load("graph/cora", tmp_path)
+    write_planetoid(tmp_path)
+    (tmp_path / "ind.cora.graph").unlink()
+    with pytest.raises(DataError, match=r"needs ind\.cora\.graph"):
+        ddcore.load("graph/cora", tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# npz
+
+
+def csr(prefix: str, matrix) -> dict:
+    m = sparse.csr_matrix(matrix)
+    return {
+        f"{prefix}_data": m.data,
+        f"{prefix}_indices": m.indices,
+        f"{prefix}_indptr": m.indptr,
+        f"{prefix}_shape": np.array(m.shape),
+    }
+
+
+def adjacency():
+    return sparse.csr_matrix((np.ones(len(EDGES)), EDGES.T), (8, 8)) > 0
+
+
+def test_npz_of_shchur(tmp_path):
+    held = {**csr("adj", adjacency().astype(np.float32)), **csr("attr", X), "labels": Y}
+    np.savez(tmp_path / "amazon_photo.npz", **held)
+    problem = ddcore.load("graph/amazon-photo", tmp_path)
+    assert edges_of(problem) == BOTH
+    assert torch.allclose(problem.data.whole.x, rows_divided(X))
+    assert problem.data.split == problem.data.splits
+    assert problem.data.whole.weights is None
+
+
+def test_npz_with_edges_dense_features_weights_and_a_split(tmp_path):
+    held = {"edges": EDGES.T, "x": X, "labels": Y * 5 + 2, "weights": np.arange(7.0) + 1, "train_mask": Y < 5}
+    np.savez(tmp_path / "mine.npz", **held, val_idx=np.array([], int), test_idx=np.array([], int))
+    problem = ddcore.load("graph/file", tmp_path / "mine.npz")
+    assert problem.class_names == ("2", "7")  # labels need not follow on each other
+    assert problem.data.whole.y.tolist() == Y.tolist()
+    assert torch.equal(problem.data.whole.x, torch.tensor(X))
+    assert len(problem.data.ids()) == 8
+    assert problem.data.split is None
+    edges = dict(zip(map(tuple, problem.data.whole.edges.T.tolist()), problem.data.whole.weights.tolist(), strict=True))
+    assert edges[1, 2] == edges[2, 1] == 5  # of two edges the heavier
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": None}, "has no `labels`, and holds"),
+        ({"x": None}, "has no features"),
+        ({"edges": None}, "has no edges"),
+        ({"x": X[:5]}, "8 labels and features of 5 nodes"),
+        ({"edges": EDGES.T + 4}, "an edge with node 11"),
+        ({"edges": EDGES.T - 1}, "an edge with node -1"),
+        ({"train_idx": np.array([3, 80])}, "train_idx holds node 80"),
+        ({"labels": np.zeros(8)}, "1 classes"),
+        ({"x": np.zeros((8, 0))}, "one number or more"),
+        ({"x": np.where(X == 4, np.nan, X)}, "NaN or infinite .first: node 2"),
+        ({"labels": np.array([{}] * 8, dtype=object)}, "plain arrays"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "-".join(v),
+)
+def test_npz_that_is_no_graph(tmp_path, change, said):
+    held = {"edges": EDGES.T, "x": X, "labels": Y, **change}
+    np.savez(tmp_path / "mine.npz", **{k: v for k, v in held.items() if v is not None})
+    with pytest.raises(DataError, match=said):
+        ddcore.load("graph/file", tmp_path / "mine.npz")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# OGB, GraphSAINT, TUDatasets
+
+
+def write_gz(file, rows):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(file, "wt") as out:
+        out.writelines(",".join(map(str, np.atleast_1d(row))) + "\n" for row in rows)
+
+
+def test_ogb_nodes(tmp_path):
+    raw = tmp_path / "ogbn_arxiv" / "raw"
+    write_gz(raw / "edge.csv.gz", EDGES)
+    write_gz(raw / "node-feat.csv.gz", X)
+    write_gz(raw / "node-label.csv.gz", ["", *Y[1:]])  # papers100M has unlabelled nodes
+    (raw / "node-label.csv.gz").unlink()
+    write_gz(raw / "node-label.csv.gz", ["nan", *Y[1:]])
+    for split, ids in (("train", [1, 2, 3]), ("valid", [4, 5]), ("test", [6, 7])):
+        write_gz(tmp_path / "ogbn_arxiv" / "split" / "time" / f"{split}.csv.gz", ids)
+    problem = ddcore.load("graph/ogbn-arxiv", tmp_path)
+    assert problem.data.splits == {"train": [1, 2, 3], "val": [4, 5], "test": [6, 7]}
+    assert problem.data.whole.y.tolist() == [-1, *Y[1:]]
+    assert edges_of(problem) == BOTH
+    seen = problem.data.whole.x[[1, 2, 3]]
+    assert torch.allclose(seen.mean(0), torch.zeros(3), atol=1e-6)
+    assert torch.allclose(seen.std(0, correction=0), torch.ones(3), atol=1e-6)
+    undone = problem.data.whole.x * problem.preprocessing.tensors["deviation"] + problem.preprocessing.tensors["mean"]
+    assert torch.allclose(undone, torch.tensor(X), atol=1e-5)
+    with pytest.raises(DataError, match=r"raw and split.*ogb\.stanford\.edu"):
+        ddcore.load("graph/ogbn-products", tmp_path)
+    (raw / "edge.csv.gz").unlink()
+    with pytest.raises(DataError, match=r"needs edge\.csv\.gz"):
+        ddcore.load("graph/ogbn-arxiv", tmp_path)
+
+
+def test_ogb_molecules(tmp_path):
+    root = tmp_path / "ogbg_molhiv"
+    write_gz(root / "raw" / "num-node-list.csv.gz", [3, 2, 3])
+    write_gz(root / "raw" / "num-edge-list.csv.gz", [2, 0, 1])
+    write_gz(root / "raw" / "edge.csv.gz", [[0, 1], [1, 2], [0, 2]])  # numbers within each graph
+    write_gz(root / "raw" / "graph-label.csv.gz", [0, 1, 1])
+    write_gz(root / "raw" / "node-feat.csv.gz", [[6, 0]] * 5 + [[8, 1]] * 3)
+    for split, ids in (("train", [0, 1]), ("valid", [2]), ("test", [2])):
+        write_gz(root / "split" / "scaffold" / f"{split}.csv.gz", ids)
+    problem = ddcore.load("graph/ogbg-molhiv", tmp_path)
+    batch = problem.data.take([2, 0])
+    assert batch.graph.tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(map(tuple, batch.edges.T.tolist())) == {(0, 2), (2, 0), (3, 4), (4, 3), (4, 5), (5, 4)}
+    assert batch.x.tolist() == [[0, 1, 0, 1]] * 3 + [[1, 0, 1, 0]] * 3
+    assert problem.task.metrics[0].name == "auc"
+
+
+def test_graph_saint(tmp_path):
+    sparse.save_npz(tmp_path / "adj_full.npz", adjacency().astype(np.float32).tocsr())
+    np.save(tmp_path / "feats.npy", X)
+    (tmp_path / "class_map.json").write_text(json.dumps({str(i): int(c) for i, c in enumerate(Y)}))
+    (tmp_path / "role.json").write_text(json.dumps({"tr": [0, 1, 2], "va": [3, 4], "te": [5, 6, 7]}))
+    data = ddcore.load("graph/flickr", tmp_path).data
+    assert data.inductive
+    assert data.take([0]).x.shape == (3, 3)
+    assert data.take([7]).edges.shape == (2, 2)
+    (tmp_path / "role.json").unlink()
+    with pytest.raises(DataError, match=r"needs role\.json"):
+        ddcore.load("graph/reddit", tmp_path)
+
+
+def test_tu(tmp_path):
+    folder = tmp_path / "MUTAG"
+    folder.mkdir()
+    (folder / "MUTAG_A.txt").write_text("1, 2\n2, 1\n4, 5\n5, 4\n")
+    (folder / "MUTAG_graph_indicator.txt").write_text("1\n1\n1\n2\n2\n")
+    (folder / "MUTAG_graph_labels.txt").write_text("1\n-1\n")
+    (folder / "MUTAG_node_labels.txt").write_text("0\n3\n0\n3\n3\n")
+    (folder / "MUTAG_node_attributes.txt").write_text("0.5\n1\n2\n3\n4\n")
+    for problem in (ddcore.load("graph/mutag", tmp_path), ddcore.load("graph/tu", folder)):
+        batch = problem.data.take([0, 1])
+        assert batch.y.tolist() == [1, 0]
+        assert problem.class_names == ("-1", "1")
+        assert batch.x.tolist() == [[1, 0, 0.5], [0, 1, 1], [1, 0, 2], [0, 1, 3], [0, 1, 4]]
+        assert set(map(tuple, batch.edges.T.tolist())) == {(0, 1), (1, 0), (3, 4), (4, 3)}
+    (folder / "MUTAG_node_labels.txt").unlink()
+    (folder / "MUTAG_node_attributes.txt").unlink()
+    degrees = ddcore.load("graph/tu", folder).data.take([0, 1]).x
+    assert degrees.argmax(1).tolist() == [1, 1, 0, 1, 1]
+    with pytest.raises(DataError, match=r"PROTEINS_A\.txt"):
+        ddcore.load("graph/proteins", tmp_path)
+    (folder / "MUTAG_A.txt").write_text("1, 2\n3, 4\n")
+    with pytest.raises(DataError, match="from one graph to another"):
+        ddcore.load("graph/tu", folder)
+
+
+def test_real_graphs_are_read(real):
+    cora = ddcore.load("graph/cora", real)
+    assert cora.data.whole.x.shape == (2708, 1433)
+    assert cora.data.whole.edges.shape == (2, 2 * 5278)
+    assert {s: len(ids) for s, ids in cora.data.splits.items()} == {"train": 140, "val": 500, "test": 1000}
+    mutag = ddcore.load("graph/mutag", real / "TU")
+    assert len(mutag.data.y) == 188
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# your own
+
+
+def write_folder(folder, **files):
+    held = {
+        "edges": "source,target\nann,bob\nbob,cy\ncy,cy\n",
+        "features": "node,a,b\nann,1,2\nbob,3,4\ncy,5,6\ndi,7,8\n",
+        "labels": "node,label\nann,red\nbob,blue\ncy,red\n",
+        "split": "node,split\nann,train\nbob,train\ncy,test\n",
+        **files,
+    }
+    for name, text in held.items():
+        if text is not None:
+            (folder / f"{name}.csv").write_text(text)
+    return folder
+
+
+def test_a_folder_of_csv_files(tmp_path):
+    problem = ddcore.load("graph/file", write_folder(tmp_path))
+    whole = problem.data.whole
+    assert problem.class_names == ("blue", "red")
+    assert whole.y.tolist() == [1, 0, 1, -1]
+    assert whole.x.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert edges_of(problem) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert problem.data.splits == {"train": [0, 1], "val": [], "test": [2]}
+    directed = ddcore.load("graph/file", tmp_path, directed=True, normalise="standard")
+    assert edges_of(directed) == {(0, 1), (1, 2)}
+    weighted = write_folder(tmp_path, edges="source,target,weight\nann,bob,0.5\n")
+    assert ddcore.load("graph/file", weighted).data.whole.weights.tolist() == [0.5, 0.5]
+
+
+def test_a_folder_with_features_as_npz_and_no_split(tmp_path):
+    write_folder(tmp_path, features=None, split=None, edges="a,b\n0,1\n", labels="node,label\n0,0\n1,1\n2,0\n3,1\n")
+    np.savez(tmp_path / "features.npz", x=np.arange(8.0).reshape(4, 2))
+    data = ddcore.load("graph/file", tmp_path).data
+    assert data.split is not None
+    assert sorted(i for ids in data.splits.values() for i in ids) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"edges": None}, r"no edges\.csv"),
+        ({"features": None}, r"no features\.csv and no features\.npz"),
+        ({"labels": None}, r"no labels\.csv"),
+        ({"edges": "source,target\nann,zoe\n"}, "names 1 nodes that have no features .first: 'zoe'"),
+        ({"edges": "source\nann\n"}, "has 1 columns and needs 2"),
+        ({"features": "node,a\nann,1\nann,2\n"}, "node 'ann' more than once"),
+        ({"features": "node,a\nann,x\nbob,2\ncy,3\n"}, "features are numbers"),
+        ({"features": "node,a\nann,\nbob,2\ncy,3\ndi,1\n"}, "NaN or infinite .first: node 0"),
+        ({"split": "node,split\nann,training\n"}, "the split 'training': splits are train, val and test"),
+        ({"split": "node,split\nann,train\ndi,test\n"}, "node 3 is in the split test and has no label"),
+        ({"labels": "node,label\nann,red\n"}, "1 classes: at least 2"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "-".join(v),
+)
+def test_a_folder_that_is_no_graph(tmp_path, files, said):
+    with pytest.raises(DataError, match=said):
+        ddcore.load("graph/file", write_folder(tmp_path, **files))
+
+
+def test_a_saved_data(tmp_path):
+    from torch_geometric.data import Data
+
+    train = torch.tensor([True, True, False, False])
+    fields = {"x": torch.tensor(X[:4]), "edge_index": torch.tensor(EDGES[:3].T), "y": torch.tensor([4, 9, 4, -1])}
+    torch.save(Data(**fields, train_mask=train, test_mask=torch.tensor([False, False, True, False])), tmp_path / "g.pt")
+    torch.save(fields, tmp_path / "dict.pt")
+    problem = ddcore.load("graph/file", tmp_path / "g.pt")
+    assert problem.data.splits == {"train": [0, 1], "test": [2]}
+    assert problem.data.whole.y.tolist() == [0, 1, 0, -1]
+    assert problem.class_names == ("4", "9")
+    assert edges_of(problem) == {(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2)}
+    assert edges_of(ddcore.load("graph/file", tmp_path / "dict.pt")) == edges_of(problem)
+
+
+def test_a_saved_file_that_is_none(tmp_path):
+    torch.save(Evil(), tmp_path / "evil.pt")
+    with pytest.raises(DataError, match="weights_only"):
+        ddcore.load("graph/file", tmp_path / "evil.pt")
+    torch.save({"x": torch.zeros(3, 2)}, tmp_path / "half.pt")
+    with pytest.raises(DataError, match="has no edge_index, y"):
+        ddcore.load("graph/file", tmp_path / "half.pt")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(DataError, match="is not read: give"):
+        ddcore.load("graph/file", tmp_path / "notes.txt")
+    with pytest.raises(DataError, match="needs --data"):
+        ddcore.load("graph/file")
+    with pytest.raises(OptionError, match="expected one of none, rows, standard"):
+        ddcore.load("graph/file", tmp_path, normalise="z")
