@@ -126,7 +126,8 @@ class Features(nn.Module):
 
     def raw(self, wave: Tensor) -> Tensor:  # (n, samples) -> (n, planes, rows, frames)
         """Maps in their own unit: power, its natural logarithm, or cepstra of that."""
-        power = torch.view_as_real(self.spectrum(wave)).square().sum(-1)  # (n, n_fft / 2 + 1, frames)
+        spectrum = self.spectrum(wave)  # (n, n_fft / 2 + 1, frames), complex
+        power = spectrum.real.square() + spectrum.imag.square()
         mel: Tensor = self.mel(power)  # (n, bands, frames)
         if self.frontend.kind == "mel":
             return mel.unsqueeze(1)

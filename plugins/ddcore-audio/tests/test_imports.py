@@ -1,0 +1,73 @@
+"""Beside a torchaudio whose compiled part loads or does not, and beside transformers: in processes of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+FAILS = """
+import importlib.abc, importlib.machinery, sys
+class Broken(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torchaudio._extension":
+            raise OSError("libcudart.so.13: cannot open shared object file")
+sys.meta_path.insert(0, Broken())
+"""
+LOADS = """
+import sys, torch, types
+library = torch.library.Library("torchaudio", "DEF")
+library.define("_lfilter_core_loop(Tensor a, Tensor b, Tensor c) -> ()")
+extension = types.ModuleType("torchaudio._extension")
+extension.__path__ = []
+extension._IS_TORCHAUDIO_EXT_AVAILABLE = extension._IS_ALIGN_AVAILABLE = True
+extension._load_lib = lambda lib: True
+extension.fail_if_no_align = lambda function: function
+sys.modules["torchaudio._extension"] = extension
+"""
+SOUND = """
+import torch
+from ddcore_audio.frontend import Features, Frontend
+wave = torch.zeros(2, 16_000, requires_grad=True)
+maps = Features(Frontend())(wave)
+maps.sum().backward()
+print(tuple(maps.shape), bool(wave.grad.isfinite().all()))
+"""
+TEXT = """
+from ddcore.imports import transformers
+BertConfig, BertModel = transformers().BertConfig, transformers().BertModel
+import torch
+net = BertModel(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
+print(tuple(net(torch.tensor([[1, 2, 3]])).last_hidden_state.shape))
+"""
+
+
+def python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("extension", [FAILS, LOADS], ids=["fails", "loads"])
+def test_the_frontend_hears_beside_any_torchaudio(extension):
+    assert python(extension + SOUND) == "(2, 1, 40, 101) True"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
+def test_text_models_work_where_audio_is_installed():
+    assert python(FAILS + TEXT + SOUND) == "(1, 3, 8)\n(2, 1, 40, 101) True"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ddcore_text") is None, reason="ddcore-text is not installed")
+def test_the_text_plugin_s_problems_load_beside_this_one():
+    code = """
+from ddcore.plugins import installed
+broken = [p.name for p in installed().plugins if p.error]
+for entry in installed().entries():
+    if entry.name.startswith(("text/", "audio/")):
+        entry.load()
+print(broken)
+"""
+    assert python(FAILS + code) == "[]"
