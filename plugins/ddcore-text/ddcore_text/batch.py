@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ddcore.errors import NotSupported
 from ddcore.problem import Output
 from ddcore.rows import Classification, Rows
 
@@ -26,12 +27,18 @@ class TextClassification(Classification):
 
     def losses(self, out: Output, batch: Rows) -> Tensor:  # (n,)
         r"""L + KL(A_label \| A_network), summed over keys and averaged over layers, heads and queries (Maekawa et al. 2023,
-        eq. 3, whose weight is 1). The first `queries` rows of the network's maps are compared."""
+        eq. 3, whose weight is 1). The first `queries` rows of the network's maps are compared; a network without attention is
+        trained by the labels alone. Raises NotSupported for one with other layers or heads."""
         losses = super().losses(out, batch)
         wanted = getattr(batch, "attention", None)
         if wanted is None or "attention" not in out.extras:
             return losses
         maps = out.extras["attention"][:, :, :, : wanted.shape[3]]  # (n, layers, heads, queries, t)
+        if maps.shape != wanted.shape:
+            raise NotSupported(
+                f"the set has labels for the attention of {wanted.shape[1]} layers of {wanted.shape[2]} heads, and the network "
+                f"has {maps.shape[1]} of {maps.shape[2]}: train the network that it was made for, or one without attention"
+            )
         divergence = wanted * ((wanted + EPSILON).log() - (maps + EPSILON).log())
         both: Tensor = losses + divergence.sum(-1).mean((1, 2, 3))
         return both

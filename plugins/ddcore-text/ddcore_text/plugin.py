@@ -25,6 +25,28 @@ PROBLEMS = {
     "trec": "Questions, six kinds of answer.",
 }
 
+METHODS = {
+    "tdd": ("prescribed:TDD", "Word vectors, labels and step sizes, learned through training on them."),
+    "skip-lookup": (
+        "prescribed:SKIP_LOOKUP",
+        "Input vectors of a frozen encoder, learned through what stands behind it.",
+    ),
+    "vocab-distill": ("prescribed:VOCAB_DISTILL", "Distributions over the vocabulary, read as words."),
+    "attention-labels": ("attention_labels:ATTENTION_LABELS", "Word vectors with labels for a network's attention."),
+    "dilm": ("dilm:DILM", "A language model learns to write texts whose gradients are those of real ones."),
+    "gradmm": ("gradmm:GRADMM", "Vectors match gradients while they are drawn to words."),
+    "lm-embedding": ("lm_embedding:LM_EMBEDDING", "Centres of each class in the space of a frozen encoder."),
+    "k-medoids": ("selection:K_MEDOIDS", "Real texts nearest to the k-means clusters of their class."),
+    "rank-by-lm": ("selection:RANK_BY_LM", "Real texts that a language model of the corpus finds most likely."),
+}
+
+PARAMETRIZATIONS = {
+    "embeddings": ("EmbeddingSequences", "Sequences of word vectors."),
+    "vocabulary": ("VocabularyDistributions", "Distributions over the vocabulary."),
+    "written": ("WrittenTexts", "Texts."),
+    "generated": ("GeneratedTexts", "A language model that writes texts."),
+}
+
 
 @hookimpl
 def ddcore_entries() -> Iterator[Entry]:
@@ -34,12 +56,10 @@ def ddcore_entries() -> Iterator[Entry]:
         module = "problems" if here else "own" if name in ("csv", "hf") else "standards"
         target = f"ddcore_text.{module}:{name.replace('-', '_')}"
         yield Entry("problem", f"text/{name}", target, summary, offline=here, default=here)
-    yield Entry(
-        "parametrization",
-        "text/embeddings",
-        "ddcore_text.parametrizations:EmbeddingSequences",
-        "Sequences of word vectors.",
-    )
+    for name, (target, summary) in PARAMETRIZATIONS.items():
+        yield Entry("parametrization", f"text/{name}", f"ddcore_text.parametrizations:{target}", summary)
+    for name, (target, summary) in METHODS.items():
+        yield Entry("method", f"text/{name}", f"ddcore_text.methods.{target}", summary)
     yield Entry("recipe", "text-tokens@1", "ddcore_text.recipes:TOKENS", "AdamW 0.001, 100 epochs.")
     yield Entry("recipe", "text-sentence@1", "ddcore_text.recipes:SENTENCES", "AdamW 0.001, 200 epochs.")
     yield Entry("recipe", "fine-tuning@1", "ddcore_text.recipes:FINE_TUNING", "AdamW 0.0001, 200 epochs.")

@@ -1,0 +1,148 @@
+"""GRADMM: vectors that match gradients and end as words (Nguyen et al. 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ddcore.methods import Method
+from ddcore.options import Options
+
+from .prescribed import _without_words
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ddcore.methods.plan import Plan, Work
+    from ddcore.parametrizations import Synthetic
+    from ddcore.problem import Problem
+
+    from ..language_model import LanguageModel
+    from ..tokens import TokenSpace
+
+__all__ = ["GRADMM", "GradMMOptions", "readable"]
+
+
+class GradMMOptions(Options):
+    """Gradient matching under the constraint that rows are words. Defaults: the code of Nguyen et al. 2025."""
+
+    outer: int = Field(30, ge=1, description="rounds of the method of multipliers")
+    inner: int = Field(50, ge=1, description="updates of the vectors in a round")
+    lr: float = Field(8e-3, gt=0, description="learning rate of the vectors (Adam)")
+    rho: float = Field(
+        0.1, gt=0, description="how strongly vectors are drawn to words; swept from 0.01 to 5 in the paper"
+    )
+    top_k: int = Field(200, ge=1, description="nearest words that the language model chooses from; 1: the nearest")
+    words: int | None = Field(
+        30, ge=1, description="words of a text where the set starts from noise; the most by default"
+    )
+    clip: float = Field(1.0, gt=0, description="most that the gradient's norm may be")
+    n_real: int = Field(100, ge=1, description="real texts of each class whose gradient is matched")
+    before: int = Field(
+        200, ge=0, description="training steps of the network on real texts (64 each), before it is matched"
+    )
+    lm_steps: int = Field(400, ge=0, description="training steps of the language model (64 real texts each)")
+    start: Literal["real", "noise"] = Field("noise", description="where the set starts: random real texts, or noise")
+    model: str | None = Field(None, description="network of the problem's zoo; its first by default")
+
+
+def readable(
+    space: TokenSpace, model: LanguageModel, x: Tensor, mask: Tensor, y: Tensor, top_k: int
+) -> Tensor:  # (n, t, d), (n, t), (n,) -> (n, t)
+    """Token ids, from left to right: of the `top_k` words nearest to a vector by cosine, the one that the language model finds
+    most likely after what was chosen. What begins every text stays."""
+    import torch
+    import torch.nn.functional as F
+
+    table, first = space.table.to(x), len(space.beginning)
+    near = F.normalize(x, dim=-1) @ F.normalize(table, dim=-1).T  # (n, t, V)
+    near[..., sorted(space.special)] = -torch.inf
+    candidates = near.topk(min(top_k, near.shape[-1] - len(space.special)), dim=-1).indices  # (n, t, k)
+    ids = torch.full(mask.shape, space.pad, device=x.device)
+    ids[:, :first] = torch.tensor(space.beginning, device=x.device)
+    e, state = model.classes(y).unsqueeze(1), None
+    for t in range(first, x.shape[1]):
+        out, state = model.gru(e, state)
+        likely = model.logits(out[:, 0]).gather(1, candidates[:, t])
+        ids[:, t] = candidates[:, t].gather(1, likely.argmax(1, keepdim=True)).squeeze(1)
+        e = model.table[ids[:, t]].unsqueeze(1)
+    return ids.masked_fill(~mask, space.pad)
+
+
+def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptions) -> Plan:
+    """The start; rounds of matching and projecting; the words."""
+    import torch
+
+    from ddcore.methods.coresets import starting_rows
+    from ddcore.methods.plan import Plan, Synthesise
+
+    from ..data import text_data, token_space
+    from ..language_model import corpus_language_model
+    from ..objectives import NearWords
+    from ..parametrizations import EmbeddingSequences, WrittenTexts
+    from .begin import Begin, shortened
+
+    space = token_space(problem)
+
+    def words(work: Work[Any], synthetic: EmbeddingSequences, x: Tensor) -> Tensor:  # (n, t)
+        model = corpus_language_model(space, text_data(work.problem.data).corpus, options.lm_steps).to(x.device)
+        y = torch.tensor([g for g, n in synthetic.counts.items() for _ in range(n)], device=x.device)
+        with torch.no_grad():
+            return readable(space, model, x, synthetic.mask, y, options.top_k)
+
+    def noise(work: Work[Any]) -> Synthetic[Any]:
+        made = work.problem.synthetic(work.counts, None, work.rng("start"))
+        assert isinstance(made, EmbeddingSequences)
+        first = len(space.beginning)
+        t = min(first + (options.words or space.length), space.length)
+        x = torch.cat([space.table[space.beginning].expand(len(made.x), -1, -1), made.x.detach()[:, first:t]], 1)
+        return EmbeddingSequences(work.counts, x, torch.ones(x.shape[:2], dtype=torch.bool))
+
+    def objective(work: Work[Any]) -> NearWords:
+        synthetic = work.synthetic
+        assert isinstance(synthetic, EmbeddingSequences)
+        return NearWords(
+            lambda v: space.table.to(v)[words(work, synthetic, v)],
+            inner=options.inner,
+            rho=options.rho,
+            n_real=options.n_real,
+            before=options.before,
+            model=options.model,
+        )
+
+    def written(work: Work[Any]) -> Synthetic[Any]:
+        synthetic = work.synthetic
+        assert isinstance(synthetic, EmbeddingSequences)
+        ids = words(work, synthetic, synthetic.x.detach())
+        return WrittenTexts(space, work.counts, [space.decode(row) for row in ids.tolist()])
+
+    start = starting_rows("real") if options.start == "real" else (Begin(noise),)
+    adam = shortened(partial(torch.optim.Adam, lr=options.lr), options.clip)
+    return Plan((*start, Synthesise(objective, options.outer * options.inner, adam), Begin(written)))
+
+
+def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """Fewer rounds with larger updates, from real texts."""
+    return {"outer": 8, "inner": 15, "lr": 0.05, "start": "real", "n_real": 64, "before": 60, "lm_steps": 300}
+
+
+def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """The defaults."""
+    return {}
+
+
+GRADMM = Method(
+    name="text/gradmm",
+    summary="Vectors match the classifier's gradient while they are drawn to words that read well.",
+    family="gradient matching",
+    paper="Nguyen, Li, Bateni, Mirrokni, Razaviyayn and Mirzasoleiman, Synthetic Text Generation for Training Large Language "
+    "Models via Gradient Matching, ICML 2025",
+    options=GradMMOptions,
+    plan=_plan,
+    presets={"quick": _quick, "paper": _as_it_is},
+    needs=("language model",),
+    refuses=_without_words,
+)

@@ -1,0 +1,148 @@
+"""Every method of the plugin runs, is stored, and is reopened; the core's own run on text."""
+
+import json
+
+import pytest
+import torch
+from ddcore_text.parametrizations import texts_of
+
+import ddcore
+from ddcore.errors import NotSupported
+
+SMALL = {
+    "text/tdd": {"steps": 3, "n_real": 16},
+    "text/skip-lookup": {"steps": 2, "n_real": 16, "model": "textcnn"},
+    "text/vocab-distill": {"steps": 2, "n_real": 16, "model": "textcnn", "relaxation": "gumbel"},
+    "text/attention-labels": {"steps": 3, "n_real": 16, "train_steps": 2},
+    "text/dilm": {"steps": 3, "train_steps": 20, "n_syn": 8, "n_real": 8, "inner": 1, "overgenerate": 3},
+    "text/gradmm": {"outer": 2, "inner": 2, "n_real": 8, "before": 3, "lm_steps": 20},
+    "text/k-medoids": {},
+    "text/rank-by-lm": {"train_steps": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def problem(tokens):
+    return tokens()
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+@pytest.mark.parametrize("method", SMALL)
+def test_methods_of_tokens_run_and_are_reopened(problem, method, preset, tmp_path):
+    made = ddcore.distill(problem, method, ipc=2, preset=preset, options=SMALL[method])
+    made.save(tmp_path / "set")
+    again = ddcore.open(tmp_path / "set").synthetic(problem)
+    batch, first = again.batch(), made.synthetic(problem).batch()
+    assert torch.allclose(problem.task.targets(batch), problem.task.targets(first))
+    assert torch.allclose(batch.x, first.x)
+    assert "== weather" in made.files["sentences.txt"].decode()
+    report = ddcore.evaluate(made, problem, seeds=1, models=["bag"])
+    assert 0 <= report.scores[0].values[0] <= 1
+
+
+def test_a_run_is_a_function_of_its_seed(problem):
+    for method in ("text/vocab-distill", "text/dilm", "text/gradmm"):
+        a, b = (ddcore.distill(problem, method, ipc=1, options=SMALL[method], seed=4).tensors for _ in range(2))
+        assert all(torch.equal(a[k], b[k]) for k in a), method
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(problem, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(run):
+        if run.step == 3:
+            raise Stop
+
+    for method in ("text/gradmm", "text/dilm"):
+        options = {**SMALL[method], **({"inner": 1, "outer": 5} if "gradmm" in method else {"steps": 5, "outer": 1})}
+        whole = ddcore.distill(problem, method, ipc=1, options=options)
+        out = tmp_path / method.rpartition("/")[2]
+        with pytest.raises(Stop):
+            ddcore.distill(problem, method, ipc=1, options=options, out=out, callbacks=[stop])
+        resumed = ddcore.distill(problem, method, ipc=1, options=options, out=out, resume=True)
+        assert all(torch.equal(whole.tensors[k], resumed.tensors[k]) for k in whole.tensors), method
+
+
+def test_attention_labels_learn_what_they_say(problem):
+    options = SMALL["text/attention-labels"]
+    made = ddcore.distill(problem, "text/attention-labels", ipc=2, options={**options, "attention": "all"})
+    assert made.manifest["label_kind"] == "attention"
+    n, t = made.tensors["x"].shape[:2]
+    assert made.tensors["attention"].shape == (n, 2, 2, t, t)
+    assert made.manifest["bytes"]["attention"] == 4 * n * 2 * 2 * t * t
+    assert made.manifest["bytes"]["total"] == sum(x.numel() * x.element_size() for x in made.tensors.values())
+    assert made.manifest["train_steps"] == 4  # two blocks of one row a class, twice
+    plain = ddcore.distill(problem, "text/attention-labels", ipc=2, options={**options, "attention": "none"})
+    assert "attention" not in plain.tensors
+    with pytest.raises(NotSupported, match="no attention to label"):
+        ddcore.distill(problem, "text/attention-labels", ipc=1, options={**options, "model": "textcnn"})
+
+
+def test_written_texts_are_stored_as_text(problem):
+    made = ddcore.distill(problem, "text/dilm", ipc=2, options=SMALL["text/dilm"])
+    texts = texts_of(made.tensors)
+    assert len(texts) == 6
+    assert all(text.strip() for text in texts)
+    assert all(text in made.files["sentences.txt"].decode().replace("\n     ", " ") for text in texts)
+
+
+def test_generator_matching_moves_the_generator(problem):
+    from ddcore_text.data import token_space
+    from ddcore_text.language_model import LanguageModel
+    from ddcore_text.objectives import GeneratorMatching
+    from ddcore_text.parametrizations import GeneratedTexts
+
+    torch.manual_seed(0)
+    space = token_space(problem)
+    made = GeneratedTexts(space, dict.fromkeys(problem.data.groups, 1), LanguageModel(space, 3, hidden=8))
+    before = {k: x.clone() for k, x in made.state_dict().items()}
+    distilled = ddcore.distill(problem, objective=GeneratorMatching(n_syn=8, n_real=8), synthetic=made, steps=2)
+    assert any(not torch.equal(before[f"model.{k[6:]}"], x) for k, x in distilled.tensors.items())
+    again = distilled.synthetic(problem)
+    assert isinstance(again, GeneratedTexts)
+
+
+def test_centres_of_sentence_vectors_are_cluster_means(sentences):
+    problem = sentences()
+    made = ddcore.distill(problem, "text/lm-embedding", ipc=1)
+    for row, g in zip(made.tensors["x"], problem.data.groups, strict=True):
+        assert torch.allclose(row, problem.data.take(problem.data.ids(g)).x.mean(0), atol=1e-4)
+    nearest = ddcore.distill(problem, "text/lm-embedding", ipc=2, options={"decode": "nearest"})
+    assert nearest.tensors["ids"].unique().numel() == 6
+
+
+def test_methods_refuse_the_other_space(problem, sentences):
+    with pytest.raises(NotSupported, match="sentence vectors"):
+        ddcore.distill(sentences(), "text/tdd", ipc=1)
+    with pytest.raises(NotSupported, match="its rows are tokens"):
+        ddcore.distill(problem, "text/lm-embedding", ipc=1)
+
+
+GENERIC = {
+    "random": {},
+    "herding": {"epochs": 1},
+    "k-means": {"epochs": 1},
+    "dm": {"steps": 2},
+    "dc": {"steps": 2},
+    "dsa": {"steps": 2},
+    "mtt": {"steps": 2, "experts": 1, "train_epochs": 2, "max_start_epoch": 1, "expert_epochs": 1},
+    "dd": {"steps": 2},
+    "sldd": {"steps": 2},
+    "ld": {"steps": 2},
+    "kip": {"steps": 2, "n_real": 16},
+    "frepo": {"steps": 2},
+}
+
+
+@pytest.mark.parametrize("space", ["tokens", "sentence"])
+@pytest.mark.parametrize("method", GENERIC)
+def test_methods_of_the_core_run_on_text(tokens, sentences, method, space):
+    problem = tokens() if space == "tokens" else sentences()
+    if method == "dsa" and space == "sentence":
+        with pytest.raises(NotSupported, match="no siamese augmentation"):
+            ddcore.distill(problem, method, ipc=1, options=GENERIC[method])
+        return
+    made = ddcore.distill(problem, method, ipc=1, options=GENERIC[method])
+    json.dumps(dict(made.manifest))
+    assert made.synthetic(problem).batch().x.isfinite().all()

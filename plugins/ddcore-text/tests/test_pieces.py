@@ -1,0 +1,236 @@
+"""The parts of the methods against what they are defined by."""
+
+import random
+from itertools import product
+
+import pytest
+import torch
+from ddcore_text.augment import Mixup, TokenDropout
+from ddcore_text.batch import Sentences, TextClassification
+from ddcore_text.data import token_space
+from ddcore_text.heads import head_gradients
+from ddcore_text.language_model import LanguageModel, masked_mean_loss
+from ddcore_text.methods.gradmm import readable
+from ddcore_text.methods.selection import medoids
+from ddcore_text.objectives import text_weights
+from ddcore_text.parametrizations import VocabularyDistributions, WrittenTexts, texts_of, vocabulary_set
+from ddcore_text.parametrizations.vocabulary import straight_through_gumbel
+from ddcore_text.tokens import word_vectors
+
+from ddcore.errors import NotSupported
+from ddcore.problem import Output
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# attention labels
+
+
+def test_the_loss_of_attention_labels_is_cross_entropy_and_a_divergence():
+    n, layers, heads, t = 3, 2, 2, 4
+    wanted, maps = noise(n, layers, heads, 1, t).softmax(-1), noise(n, layers, heads, t, t, seed=1).softmax(-1)
+    logits, y = noise(n, 3, seed=2), torch.tensor([0, 2, 1])
+    batch = Sentences(noise(n, t, 5), y, attention=wanted)
+    found = TextClassification(3).losses(Output(logits, logits, {"attention": maps}), batch)
+    for i in range(n):
+        by_hand = -float(logits[i].log_softmax(0)[y[i]])
+        divergences = []
+        for layer, head in product(range(layers), range(heads)):
+            p, q = wanted[i, layer, head, 0], maps[i, layer, head, 0]
+            divergences.append(sum(float(p[k]) * float((p[k] / q[k]).log()) for k in range(t)))
+        assert float(found[i]) == pytest.approx(by_hand + sum(divergences) / len(divergences), rel=1e-5)
+
+
+def test_networks_without_attention_learn_from_the_labels_and_others_are_refused():
+    batch = Sentences(noise(2, 4, 5), torch.tensor([0, 1]), attention=noise(2, 2, 2, 1, 4).softmax(-1))
+    out = Output(noise(2, 3), noise(2, 3))
+    plain = torch.nn.functional.cross_entropy(out.logits, batch.y, reduction="none")
+    assert torch.equal(TextClassification(3).losses(out, batch), plain)
+    other = Output(out.logits, out.features, {"attention": noise(2, 3, 2, 4, 4).softmax(-1)})
+    with pytest.raises(NotSupported, match="2 layers of 2 heads"):
+        TextClassification(3).losses(other, batch)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# distributions over the vocabulary
+
+
+def test_gumbel_draws_follow_the_softmax():
+    logits, rng = torch.tensor([1.0, 0.0, -1.0, 2.0]), random.Random(0)
+    draws = straight_through_gumbel(logits.expand(20_000, 4), 1.0, rng)
+    assert torch.all((draws.round() - draws).abs() < 1e-5)
+    expected = logits.softmax(0)
+    deviation = (expected * (1 - expected) / 20_000).sqrt()
+    assert torch.all((draws.mean(0) - expected).abs() < 4 * deviation)
+
+
+def test_the_gradient_of_a_draw_is_that_of_the_relaxed_one():
+    logits, weights = noise(3, 5).requires_grad_(), noise(3, 5, seed=1)
+    (straight,) = torch.autograd.grad((straight_through_gumbel(logits, 0.7, None) * weights).sum(), logits)
+    (soft,) = torch.autograd.grad(((logits / 0.7).softmax(-1) * weights).sum(), logits)
+    assert torch.allclose(straight, soft)
+
+
+def test_a_softmax_reads_the_expected_vector(tokens):
+    problem = tokens()
+    space = token_space(problem)
+    made = vocabulary_set(space, {0: 1, 1: 1, 2: 1}, None, random.Random(0))
+    e = made.take([1]).x[0]
+    words = [i for i in range(len(space.table)) if i not in space.special]
+    p = made.x[1].softmax(-1)
+    by_hand = torch.stack([sum(p[t, j] * space.table[w] for j, w in enumerate(words)) for t in range(3)])
+    assert torch.allclose(e[1:4], by_hand, atol=1e-5)
+    assert torch.equal(e[0], space.table[space.beginning[0]])
+
+
+def test_real_texts_are_read_back_from_their_distributions(tokens):
+    problem = tokens()
+    ids = [problem.data.ids(g)[0] for g in problem.data.groups]
+    made = vocabulary_set(token_space(problem), {0: 1, 1: 1, 2: 1}, problem.data.take(ids), random.Random(0))
+    assert [row.text for row in made.readings()] == problem.data.texts(ids)
+    drawn = VocabularyDistributions(made.space, made.counts, made.x, made.mask, relaxation="gumbel")
+    assert torch.allclose(
+        drawn.batch().x[:, :3], token_space(problem).table[problem.data.take(ids).x[:, :3]], atol=1e-5
+    )
+    assert all(row.distance == 0.0 for row in drawn.readings())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# language models and matching
+
+
+@pytest.fixture(scope="module")
+def space(tokens):
+    return token_space(tokens())
+
+
+def test_texts_weigh_as_much_as_the_mean_of_their_token_losses_says(space):
+    torch.manual_seed(0)
+    model = LanguageModel(space, 2, hidden=6)
+    texts, y = [[7, 9, 8], [6], [12, 5]], torch.tensor([0, 0, 0])
+    padded = torch.tensor([text + [space.pad] * (4 - len(text)) for text in texts])
+    means = []
+    for text in texts:
+        state, e, losses = None, model.classes(y[:1]).unsqueeze(1), []
+        for token in [*text, space.pad]:
+            out, state = model.gru(e, state)
+            p = ((model.out(out[0, 0]) @ space.table.T) + model.bias).softmax(0)
+            losses.append(-p[token].log().item())
+            e = space.table[token].view(1, 1, -1)
+        means.append(sum(losses) / len(losses))
+    rates = model.rates(padded, y)
+    assert rates.tolist() == pytest.approx(means, rel=1e-4)
+    weights = torch.tensor([2.718281828 ** (-m / 0.5) for m in means])
+    assert torch.allclose(text_weights(rates, 0.5), weights / weights.sum(), atol=1e-5)
+
+
+def test_padding_is_no_part_of_a_mean():
+    every, counts = noise(2, 3).abs(), torch.tensor([[True, True, False], [True, False, False]])
+    assert masked_mean_loss(every, counts).tolist() == pytest.approx([float(every[0, :2].mean()), float(every[1, 0])])
+
+
+def test_what_is_sampled_is_words_and_ends_once(space):
+    torch.manual_seed(0)
+    model = LanguageModel(space, 2, hidden=6)
+    written = model.sample(torch.tensor([0, 1] * 20), 6, random.Random(0))
+    assert torch.equal(written, model.sample(torch.tensor([0, 1] * 20), 6, random.Random(0)))
+    for row in written.tolist():
+        n = row.index(space.pad) if space.pad in row else len(row)
+        assert n >= 1
+        assert set(row[n:]) <= {space.pad}
+        assert not space.special & set(row[:n])
+
+
+def test_a_nucleus_of_one_word_is_the_most_likely_one(space):
+    torch.manual_seed(0)
+    model = LanguageModel(space, 2, hidden=6)
+    written = model.sample(torch.tensor([1]), 1, random.Random(0), top_p=1e-6)
+    out, _ = model.gru(model.classes(torch.tensor([1])).unsqueeze(1))
+    logits = model.logits(out[0, 0])
+    best = max((i for i in range(len(space.table)) if i not in space.special), key=lambda i: float(logits[i]))
+    assert written.tolist() == [[best]]
+
+
+def test_the_gradient_of_every_row_is_that_of_autograd(tokens):
+    problem = tokens()
+    net, batch = problem.new_model(random.Random(0)), problem.data.take(list(problem.data.ids())[::80])
+    out, targets = net(batch), problem.task.targets(batch)
+    found = head_gradients(out, targets)
+    for i in range(len(targets)):
+        loss = torch.nn.functional.cross_entropy(net(batch).logits[i : i + 1], targets[i : i + 1])
+        weight, bias = torch.autograd.grad(loss, [net.classifier.weight, net.classifier.bias])
+        assert torch.allclose(found[i], torch.cat([weight, bias.unsqueeze(1)], 1), atol=1e-6)
+
+
+def test_words_are_projected_to_themselves(space):
+    torch.manual_seed(0)
+    model = LanguageModel(space, 2, hidden=6)
+    ids = torch.tensor([[*space.beginning, 7, 9, 8, space.pad]])
+    mask = ids != space.pad
+    assert torch.equal(readable(space, model, space.table[ids], mask, torch.tensor([1]), 1), ids)
+    chosen = readable(
+        space, model, space.table[ids], mask, torch.tensor([1]), 10**6
+    )  # the language model alone decides
+    state, e = None, model.classes(torch.tensor([1])).unsqueeze(1)
+    for token in chosen[0, 1:4].tolist():
+        out, state = model.gru(e, state)
+        logits = model.logits(out[0, 0])
+        assert token == max(
+            (i for i in range(len(space.table)) if i not in space.special), key=lambda i: float(logits[i])
+        )
+        e = space.table[token].view(1, 1, -1)
+
+
+def test_medoids_are_the_rows_nearest_to_separate_clusters():
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    x = torch.cat([c + 0.1 * noise(15, 2, seed=k) for k, c in enumerate(centres)])
+    found = medoids(x, 3, random.Random(0))
+    assert sorted(i // 15 for i in found) == [0, 1, 2]
+    for i in found:
+        own = x[15 * (i // 15) : 15 * (i // 15) + 15]
+        assert int((own - own.mean(0)).norm(dim=1).argmin()) == i % 15
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# tables, texts, augmentation
+
+
+def test_words_of_the_same_company_have_like_vectors():
+    rng = random.Random(0)
+    a, b = range(5, 15), range(15, 25)
+    texts = [rng.choices(rng.choice((a, b)), k=12) for _ in range(400)]
+    table = torch.nn.functional.normalize(word_vectors(texts, 25, 4)[5:], dim=1)
+    like = table @ table.T
+    assert float(like[:10, :10].mean()) > float(like[:10, 10:].mean()) + 0.5
+
+
+def test_texts_are_stored_as_they_are_and_counted_in_bytes(tokens):
+    space, said = token_space(tokens()), ["rain över the song", "", "a tune 🎵"]
+    made = WrittenTexts(space, {0: 1, 1: 1, 2: 1}, said)
+    stored = made.stored()
+    assert texts_of(stored) == said
+    assert stored["text"].numel() == sum(len(text.encode()) for text in said)
+    assert set(stored) == {"text", "ends", "y"}
+
+
+def test_dropped_words_are_masked_and_the_first_stays(tokens):
+    problem = tokens()
+    batch = problem.data.take(list(problem.data.ids())[:50])
+    seen = TokenDropout(0.5, per_row=True)(batch, 3)
+    assert seen.mask[:, 0].all()
+    assert not (seen.mask & ~batch.mask).any()
+    rate = 1 - seen.mask[:, 1:].sum() / batch.mask[:, 1:].sum()
+    assert 0.4 < float(rate) < 0.6
+    alike = TokenDropout(0.5)(batch, 3).mask | ~batch.mask
+    assert (alike[:, 1:4] == alike[0, 1:4]).all() or not batch.mask[:, 1:4].all()
+
+
+def test_mixup_blends_vectors_and_targets_alike(sentences):
+    problem = sentences()
+    batch = problem.data.take([problem.data.ids(g)[0] for g in problem.data.groups])
+    mixed = Mixup(3, alpha=1.0)(batch, 4)
+    assert torch.allclose(mixed.x, mixed.y @ batch.x, atol=1e-5)  # one row of each class: targets are the weights
+    assert torch.allclose(mixed.y.sum(1), torch.ones(3))
