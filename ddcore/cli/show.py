@@ -31,7 +31,7 @@ Example:
 @click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="Draw the picture anew, into this folder.")
 @debug_option
 def show(folder: Path, data: str | None, out: Path | None) -> None:
-    """Says what is in the set in DIR, how it was made, and where its picture is."""
+    """Says what is in the set in DIR, how it was made, and where its picture is; a picture in words is printed."""
     from ..artifact import open as open_artifact
 
     artifact = open_artifact(folder)
@@ -39,6 +39,8 @@ def show(folder: Path, data: str | None, out: Path | None) -> None:
     picture = artifact.manifest["picture"]
     if out is not None:
         click.echo(f"\nPicture: {_draw(artifact, data, out)}")
+    elif picture is not None and picture.endswith(".txt"):
+        click.echo(f"\n{(folder / picture).read_text('utf-8').rstrip()}")
     elif picture is not None:
         click.echo(f"\nPicture: {folder / picture}")
     else:
