@@ -60,6 +60,8 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("parametrization", f"text/{name}", f"ddcore_text.parametrizations:{target}", summary)
     for name, (target, summary) in METHODS.items():
         yield Entry("method", f"text/{name}", f"ddcore_text.methods.{target}", summary)
+    yield Entry("exporter", "text/jsonl", "ddcore_text.export:to_jsonl", "A line of JSON for each text and its label.")
+    yield Entry("exporter", "text/hf", "ddcore_text.export:to_hf", "A Hugging Face data set of texts and labels.")
     yield Entry("recipe", "text-tokens@1", "ddcore_text.recipes:TOKENS", "AdamW 0.001, 100 epochs.")
     yield Entry("recipe", "text-sentence@1", "ddcore_text.recipes:SENTENCES", "AdamW 0.001, 200 epochs.")
     yield Entry("recipe", "fine-tuning@1", "ddcore_text.recipes:FINE_TUNING", "AdamW 0.0001, 200 epochs.")

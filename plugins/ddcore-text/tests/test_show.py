@@ -3,9 +3,12 @@
 import random
 
 import torch
+from click.testing import CliRunner
 from ddcore_text.data import token_space
 from ddcore_text.decode import nearest_tokens, readings
 
+import ddcore
+from ddcore.cli import main
 from ddcore.parametrizations import Selected
 
 
@@ -46,3 +49,11 @@ def test_selected_rows_are_exact_and_a_card_names_every_class(tokens, tmp_path):
         assert f"== {name}\n" in text
     assert text.count("and 2 more") == len(problem.class_names)
     assert problem.data.texts(chosen.chosen[:1])[0] in text
+
+
+def test_the_command_prints_the_cards(tokens, tmp_path):
+    made = ddcore.distill(tokens(), "random", ipc=1)
+    made.save(tmp_path / "set")
+    shown = CliRunner().invoke(main, ["show", str(tmp_path / "set")]).output
+    assert "== kitchen" in shown
+    assert all(line in shown for line in made.files["sentences.txt"].decode().splitlines())
