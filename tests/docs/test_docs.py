@@ -7,6 +7,7 @@ with that error. A block under `<!-- NAME -->` is the file of that name.
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,7 @@ def test_what_a_page_shows_runs(page: Path, hurry: None, tmp_path: Path, monkeyp
     text = page.read_text("utf-8")
     blocks = [(file, language, code) for file, language, code in BLOCK.findall(text)]
     shown = "".join(code for _, language, code in blocks if language in ("python", "toml", *SHELLS))
-    if "image/" in shown:
-        needs_images()
+    needs_plugins(shown)
     if "photos" in shown:
         take_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
@@ -79,11 +79,13 @@ def test_what_a_page_shows_runs(page: Path, hurry: None, tmp_path: Path, monkeyp
                 run(command, printed)
 
 
-def needs_images() -> None:
-    try:
-        installed().find("problem", "image/digits").load()
-    except DDCoreError as error:
-        pytest.skip(f"the page needs ddcore-image: {error}")
+def needs_plugins(shown: str) -> None:
+    """The page is skipped where a plugin whose problems it distils is not installed."""
+    for name in ["image/digits"] * ("image/" in shown) + re.findall(r'(?:ddcore distill |load\(")(\w+/[\w-]+)', shown):
+        try:
+            installed().find("problem", name).load()
+        except DDCoreError as error:
+            pytest.skip(f"the page needs {name}: {error}")
 
 
 def take_photos(folder: Path) -> None:
@@ -130,7 +132,7 @@ def run(words: list[str], printed: str) -> None:
 def test_the_presets_of_a_page_are_those_of_the_code(page: Path):
     """A table under `<!-- presets: METHOD -->`: a column per preset and ipc, a row per option."""
     for name, table in PRESETS.findall(page.read_text("utf-8")):
-        method = installed().find("method", name).load()
+        method = replace(installed().find("method", name).load(), refuses=lambda problem: None)
         heads, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
         for at, head in enumerate(heads[1:], start=1):
             preset, ipc = re.fullmatch(r"(\w+), ipc (\d+)", head).groups()

@@ -19,7 +19,8 @@ sys.meta_path.insert(0, Broken())
 LOADS = """
 import sys, torch, types
 library = torch.library.Library("torchaudio", "DEF")
-library.define("_lfilter_core_loop(Tensor a, Tensor b, Tensor c) -> ()")
+for name in ("_lfilter_core_loop", "_overdrive_core_loop"):
+    library.define(f"{name}(Tensor a) -> ()")
 extension = types.ModuleType("torchaudio._extension")
 extension.__path__ = []
 extension._IS_TORCHAUDIO_EXT_AVAILABLE = extension._IS_ALIGN_AVAILABLE = True
