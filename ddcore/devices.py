@@ -1,12 +1,14 @@
-"""Devices by name."""
+"""Devices: by name, and the memory that was taken of them."""
 
 from __future__ import annotations
+
+import sys
 
 import torch
 
 from .errors import OptionError
 
-__all__ = ["resolve_device"]
+__all__ = ["peak_memory", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -23,3 +25,16 @@ def resolve_device(name: str) -> torch.device:
             f"device {name!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu"
         )
     return torch.device(name)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Bytes at their highest so far: of torch's tensors on a GPU, of the whole process on the CPU; None where the system does not
+    say."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -16,7 +16,7 @@ import torch
 from . import checkpoint
 from .artifact import Artifact
 from .budget import Budget
-from .devices import resolve_device
+from .devices import peak_memory, resolve_device
 from .distributed import rank
 from .errors import ArtifactError, BudgetError, Diverged, OptionError
 from .experts import Backend
@@ -165,7 +165,8 @@ def distill(
     artifact = result(distilled, work.history)
     if partial_ is None:
         return artifact
-    cost = {"seconds": round(time.perf_counter() - began, 3), "device": str(device_)}
+    seconds, memory = round(time.perf_counter() - began, 3), peak_memory(device_)
+    cost = {"seconds": seconds, "device": str(device_), "peak_memory": memory}
     return partial_.finish(artifact, cost)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from .artifact import Artifact
 from .budget import Budget
-from .devices import resolve_device
+from .devices import peak_memory, resolve_device
 from .distillation import plan
 from .experts import estimate_experts
 from .loop import Run
@@ -116,7 +115,7 @@ def estimate(
         steps=stages.steps,
         setup_seconds=max(first - began - each - sum(stage.took for stage in experts), 0.0),
         seconds_per_step=each,
-        memory_bytes=_peak_memory(device_),
+        memory_bytes=peak_memory(device_),
         disk_bytes=disk + 40 * stages.steps,  # a line of history a step
         device=str(device_),
         measured_steps=len(probe.times),
@@ -161,17 +160,6 @@ class _Probe:
         self.times.append(time.perf_counter())
         if len(self.times) > MEASURED_STEPS and self.times[-1] - self.times[0] > MEASURED_SECONDS:
             raise _Enough
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def _duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ class Difference:
     def __str__(self) -> str:
         if self.interval is None:
             return f"{self.mean:+.4f}"
-        return f"{self.mean:+.4f} ({self.interval[0]:+.4f} to {self.interval[1]:+.4f})"
+        return f"{self.mean:+.4f} (95 %: {self.interval[0]:+.4f} to {self.interval[1]:+.4f})"
 
     @property
     def distinguishable(self) -> bool:

@@ -136,15 +136,12 @@ class Report:
         )
         for heading in ("model", "metric"):
             table.add_column(heading)
-        for heading in (self.method, "random rows", "ahead by (95 %)", "all rows"):
+        for heading in (self.method, "random rows", "all rows"):
             table.add_column(heading, justify="right")
         ceilings = {(s.model, s.metric): s for s in self.ceilings}
         for s, baseline in zip(self.scores, self.baselines, strict=True):
             ceiling = ceilings.get((s.model, s.metric))
-            ahead = unpaired(Mean(s.values), Mean(baseline.values))
-            table.add_row(
-                s.model, s.metric, str(s), str(baseline), str(ahead), "–" if ceiling is None else f"{ceiling.mean:.4f}"
-            )
+            table.add_row(s.model, s.metric, str(s), str(baseline), "–" if ceiling is None else f"{ceiling.mean:.4f}")
         return table
 
     def fair_table(self) -> Table:
@@ -161,9 +158,20 @@ class Report:
             table.add_row(f.model, *("–" if v is None else f"{v:.3f}" for v in (f.ior, f.hlr, f.lrs, f.ars)))
         return table
 
+    def advantages(self) -> list[str]:
+        """For each model and metric what the set is above random rows by, in a sentence."""
+        lines = []
+        for s, baseline in zip(self.scores, self.baselines, strict=True):
+            found = unpaired(Mean(s.values), Mean(baseline.values))
+            verdict = "" if found.interval is None or found.distinguishable else ": not told apart"
+            lines.append(f"{s.model}, {s.metric}: {found} above random rows{verdict}")
+        return lines
+
     def print(self, console: Console) -> None:
         """The tables, and the notes below them."""
         console.print(self.table())
+        for line in self.advantages():
+            console.print(line, highlight=False)
         if self.fair:
             console.print(self.fair_table())
         for note in (*self.notes, *([self.ceiling_hint] if self.ceiling_hint else [])):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import __version__
-from . import cache, compare, distill, estimate, evaluate, export, import_, methods, plugins, problems, show
+from . import cache, compare, distill, estimate, evaluate, export, import_, methods, plugins, problems, report, show
 from .group import Commands, debug_option
 
 __all__ = ["main"]
@@ -38,6 +38,7 @@ for command in (
     evaluate.evaluate,
     show.show,
     compare.compare,
+    report.report,
     estimate.estimate,
     export.export,
     import_.import_,

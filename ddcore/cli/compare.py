@@ -46,7 +46,8 @@ def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> No
     """Runs every problem, method and budget of a SWEEP file and prints one table.
 
     Each cell is written when it is finished; the same command goes on where it was stopped. The rows are in
-    DIR/results.json and DIR/results.md. The random baseline is always among the methods.
+    DIR/results.json, results.md, results.parquet and, as a page with charts, results.html. The random baseline is always
+    among the methods.
     """
     wanted = read_toml(sweep)
     from ..comparison import compare as run
@@ -67,7 +68,33 @@ def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> No
     for row in rows:
         if "error" in row:
             click.echo(f"{row['problem']}, {row['method']}, {_budget(row)}: {row['error']}", err=True)
-    click.echo(f"Rows are in {out / 'results.json'} and {out / 'results.md'}.")
+    for line in _written(rows, out, sweep.stem):
+        click.echo(line)
+
+
+def _written(rows: Sequence[Mapping[str, Any]], out: Path, title: str) -> list[str]:
+    """Where the rows are, in each form that the libraries which are installed can write."""
+    from ..errors import NotSupported
+    from ..pages import comparison_page
+    from ..storage import write_bytes, write_text
+
+    lines = [f"Rows are in {out / 'results.json'} and {out / 'results.md'}."]
+    try:
+        write_text(out / "results.html", comparison_page(rows, title))
+        lines.append(f"The page is {out / 'results.html'}.")
+    except NotSupported as error:
+        lines.append(f"No page: {error}")
+    try:
+        from pyarrow import BufferOutputStream, Table, parquet
+    except ImportError:
+        lines.append("No Parquet file: pip install 'ddcore[hf]' brings what writes it.")
+    else:
+        stream = BufferOutputStream()
+        columns = dict.fromkeys(key for row in rows for key in row)
+        parquet.write_table(Table.from_pylist([{key: row.get(key) for key in columns} for row in rows]), stream)
+        write_bytes(out / "results.parquet", stream.getvalue().to_pybytes())
+        lines.append(f"A Parquet table is {out / 'results.parquet'}.")
+    return lines
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

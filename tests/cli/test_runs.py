@@ -169,3 +169,27 @@ def test_digits_from_end_to_end(as_json, ok, monkeypatch, tmp_path):
     x = load_file(tmp_path / "digits/data.safetensors")["x"]
     assert (x.shape[0], x.isfinite().all().item()) == (10, True)
     ok("show", "digits")
+
+
+def test_a_page_is_written_into_the_run_or_elsewhere(ok, refused, distilled, tmp_path):
+    pytest.importorskip("jinja2", reason="pages need ddcore[report]")
+    assert "report.html" in ok("report", distilled).stdout
+    assert "dm on toy/dots" in (distilled / "report.html").read_text()
+    ok("evaluate", distilled, "--seeds", 1)
+    ok("report", distilled, distilled, "--out", "both.html")
+    assert "2 runs" in (tmp_path / "both.html").read_text()
+    assert "--out FILE" in refused("report", distilled, distilled)
+    ok("show", distilled)  # the page is no part of the artifact
+
+
+def test_a_comparison_leaves_a_page_and_a_parquet_table(ok, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs ddcore[hf]")
+    (tmp_path / "sweep.toml").write_text(
+        'problems = ["toy/dots"]\nmethods = ["dm", "kip"]\nipc = 1\nseeds = 2\nsteps = 2\n'
+    )
+    ok("compare", "sweep.toml", "--out", "table")
+    rows = json.loads((tmp_path / "table/results.json").read_text())
+    table = parquet.read_table(tmp_path / "table/results.parquet").to_pylist()
+    assert [row["mean"] for row in table] == [row.get("mean") for row in rows]
+    assert "random" in (tmp_path / "table/results.html").read_text()
+    assert "table/report.html" in ok("report", "table").stdout

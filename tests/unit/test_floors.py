@@ -22,7 +22,7 @@ FLOORS = [
     {"objectives", "selection"},
     {"methods"},
     {"distillation", "problems", "exporters", "importers"},
-    {"comparison", "estimation", "testing"},
+    {"comparison", "estimation", "testing", "pages"},
     {"cli", "builtin", "__main__"},
 ]
 """From the ground up, by the first part of a module's name; a set is one floor. `__init__` gives names lazily."""

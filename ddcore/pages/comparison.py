@@ -1,0 +1,62 @@
+"""The page of a comparison: for each problem and budget a chart and a table, what lost to random rows shown as such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..intervals import Mean, unpaired
+from .charts import Point, dots
+from .template import fill
+
+__all__ = ["comparison_page"]
+
+Row = Mapping[str, Any]
+
+
+def comparison_page(rows: Sequence[Row], title: str) -> str:
+    """The page of what `ddcore.compare` returned."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if "error" not in row:
+            groups.setdefault((row["problem"], _budget(row), row["model"], row["metric"]), []).append(row)
+    return fill(
+        "comparison.html.jinja",
+        title=title,
+        groups=[_group(key, found) for key, found in groups.items()],
+        refused=[{**row, "budget": _budget(row)} for row in rows if "error" in row],
+        protocols=list(dict.fromkeys(row["protocol"] for row in rows if "error" not in row)),
+    )
+
+
+def _group(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any]:
+    problem, budget, model, metric = key
+    ordered = sorted(rows, key=lambda row: float(row["mean"]), reverse=bool(rows[0]["higher_is_better"]))
+    baseline = next((row for row in rows if row["method"] == "random"), None)
+    points = [Point(row["method"], row["mean"], _pair(row["interval"]), row is baseline) for row in ordered]
+    return {
+        "problem": problem,
+        "budget": budget,
+        "model": model,
+        "metric": metric,
+        "chart": dots(points, f"{metric} of {model} on {problem}, {budget}"),
+        "rows": [{**row, "ahead": None if row is baseline else _ahead(row, baseline)} for row in ordered],
+    }
+
+
+def _pair(interval: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval[0], interval[1])
+
+
+def _ahead(row: Row, baseline: Row | None) -> dict[str, Any] | None:
+    """What the row is ahead of random rows by, in the metric's good direction, and whether that can be told."""
+    if baseline is None:
+        return None
+    found = unpaired(Mean(tuple(row["values"])), Mean(tuple(baseline["values"])))
+    gain = found.mean if row["higher_is_better"] else -found.mean
+    verdict = ("ahead" if gain > 0 else "behind") if found.distinguishable else "not told apart"
+    return {"gain": gain, "verdict": verdict}
+
+
+def _budget(row: Row) -> str:
+    return next(f"{name} {row[name]}" for name in ("ipc", "ratio", "bytes") if name in row)

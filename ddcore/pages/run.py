@@ -1,0 +1,140 @@
+"""The page of distilled sets: what each is, how it was made, what it scores, what it cost, how to load and cite it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from ..artifact import Artifact
+from .charts import curve
+from .template import fill
+
+__all__ = ["run_page"]
+
+IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the page shows of one artifact."""
+
+    title: str
+    path: str
+    rows: str
+    facts: Mapping[str, str]
+    picture: str  # HTML
+    curves: Sequence[str]  # SVG
+    scores: Mapping[str, Any] | None  # of the last `ddcore evaluate`
+    cost: Mapping[str, Any]
+    bytes: Mapping[str, int]
+    loading: str
+    citation: str
+    notes: Sequence[str]
+
+
+def run_page(artifacts: Sequence[Artifact]) -> str:
+    """One page for one or several artifacts, as saved: nothing but their folders is read."""
+    runs = [_run(artifact) for artifact in artifacts]
+    cross = _cross(runs)
+    return fill(
+        "run.html.jinja", runs=runs, cross=cross, title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs"
+    )
+
+
+def _run(artifact: Artifact) -> Run:
+    m = artifact.manifest
+    method = m["method"]
+    scores = json.loads(artifact.notes["scores.json"]) if "scores.json" in artifact.notes else None
+    return Run(
+        title=f"{method['name']} on {m['problem']['name']}",
+        path="" if artifact.path is None else artifact.path.name,
+        rows=f"{artifact.rows:,}",
+        facts=_facts(artifact),
+        picture=_picture(artifact),
+        curves=[curve(values, name) for name, values in _curves(artifact)],
+        scores=scores if scores is not None and isinstance(scores.get("scores"), list) else None,
+        cost=json.loads(artifact.notes.get("cost.json", "{}")),
+        bytes=m["bytes"],
+        loading=_loading(artifact),
+        citation=method["paper"] or "",
+        notes=[] if scores is None else scores.get("notes", []),
+    )
+
+
+def _facts(artifact: Artifact) -> dict[str, str]:
+    m = artifact.manifest
+    method, versions = m["method"], m["versions"]
+    options = ", ".join(f"{k} {v}" for k, v in method["options"].items() if v is not None)
+    facts = {
+        "problem": m["problem"]["name"],
+        "problem options": ", ".join(f"{k} {v}" for k, v in m["problem"]["options"].items()),
+        "method": method["name"] + (f", preset {method['preset']}" if method["preset"] else ""),
+        "options": options,
+        "budget": ", ".join(f"{k} {v}" for k, v in m["budget"].items()),
+        "rows": f"{artifact.rows:,} in {len(m['counts'])} groups",
+        "labels": m["label_kind"],
+        "preprocessing": m["preprocessing"]["name"],
+        "input space": m["input_space"],
+        "protocol": m["recipe"],
+        "seed": str(m["seed"]),
+        "made with": f"ddcore {versions['ddcore']}, torch {versions['torch']}",
+    }
+    return {k: v for k, v in facts.items() if v}
+
+
+def _picture(artifact: Artifact) -> str:
+    """The set's own picture: an image, a page of the plugin's (players, cards), or text."""
+    name = artifact.manifest["picture"]
+    if not name or name not in artifact.files:
+        return ""
+    data, suffix = artifact.files[name], PurePath(name).suffix.lower()
+    if suffix in IMAGES:
+        encoded = base64.b64encode(data).decode()
+        return f'<img class="picture" src="data:{IMAGES[suffix]};base64,{encoded}" alt="the distilled set">'
+    text = data.decode(errors="replace")
+    if suffix in (".html", ".htm"):
+        return f'<iframe class="picture" title="the distilled set" srcdoc="{html.escape(text)}"></iframe>'
+    return f'<pre class="picture">{html.escape(text)}</pre>'
+
+
+def _curves(artifact: Artifact) -> list[tuple[str, list[float]]]:
+    """The loss first, then whatever else was logged at every update."""
+    history = artifact.history
+    names = [k for k in (history[0] if history else {}) if k != "step" and all(k in record for record in history)]
+    names.sort(key=lambda k: (k != "loss", k))
+    found = [(k, [float(record[k]) for record in history if isinstance(record[k], int | float)]) for k in names]
+    return [(k, values) for k, values in found if len(values) == len(history) > 1]
+
+
+def _loading(artifact: Artifact) -> str:
+    """The five lines of the card."""
+    text = artifact.files.get("README.md", b"").decode()
+    code = re.search(r"## Load.*?```python\n(.*?)```", text, re.DOTALL)
+    return code.group(1).strip() if code else ""
+
+
+def _cross(runs: Sequence[Run]) -> Mapping[str, Any] | None:
+    """Runs by models, of the main metric, where more than one network was asked for; with each run's transfer: the mean of
+    the other networks as a part of the first one's score."""
+    scored = [run for run in runs if run.scores]
+    if not scored:
+        return None
+    metric = scored[0].scores["scores"][0]["metric"]  # type: ignore[index]
+    lines: list[dict[str, Any]] = []
+    for run in scored:
+        assert run.scores is not None
+        means = {s["model"]: s["mean"] for s in run.scores["scores"] if s["metric"] == metric}
+        first, *others = means.values() or [0.0]
+        transfer = sum(others) / len(others) / first if others and first else None
+        lines.append({"name": run.title, "means": means, "transfer": transfer})
+    models = list(dict.fromkeys(model for line in lines for model in line["means"]))
+    if len(models) < 2:
+        return None
+    values = [v for line in lines for v in line["means"].values()]
+    return {"metric": metric, "models": models, "lines": lines, "low": min(values), "high": max(values)}
