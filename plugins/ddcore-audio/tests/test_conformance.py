@@ -6,6 +6,9 @@ import random
 from dataclasses import replace
 
 import pytest
+import toy
+from ddcore_audio.cepstra import Cepstra
+from ddcore_audio.packed import Formations, ShortClips
 from ddcore_audio.problems import digits
 
 from ddcore.testing import ProblemConformance
@@ -16,6 +19,11 @@ def small(rows, kept, **options):
     problem = digits(rows=rows, width=8, depth=2, bands=16, window=512, hop=500, **options)
     problem = replace(problem, name="audio/digits", models={name: problem.models[name] for name in kept})
     return problem, problem.synthetic(dict.fromkeys(problem.data.groups, 2), None, random.Random(0))
+
+
+def tones(**how):
+    problem = toy.problem(**how)
+    return replace(problem, models={"convnet": problem.models["convnet"]})
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +43,39 @@ class TestMaps(ProblemConformance):
     @pytest.fixture
     def case(self, maps):
         return maps
+
+
+class TestFormations(ProblemConformance):
+    entry_module = "ddcore_audio.plugin"
+    updates = 30
+
+    @pytest.fixture
+    def case(self):
+        problem = tones()
+        counts = dict.fromkeys(problem.data.groups, 1)
+        return problem, Formations.of(counts, None, problem.synthetic, (2, 2), random.Random(0))
+
+
+class TestShortClips(ProblemConformance):
+    entry_module = "ddcore_audio.plugin"
+    updates = 30
+
+    @pytest.fixture
+    def case(self):
+        problem = tones(waveforms=True)
+        counts = dict.fromkeys(problem.data.groups, 1)
+        return problem, ShortClips.of(counts, None, problem.synthetic, (1, 2), random.Random(0))
+
+
+class TestCepstra(ProblemConformance):
+    entry_module = "ddcore_audio.plugin"
+    updates = 30
+
+    @pytest.fixture
+    def case(self):
+        problem = tones(kind="mfcc")
+        counts = dict.fromkeys(problem.data.groups, 2)
+        return problem, Cepstra(counts, problem.synthetic.rows(6, random.Random(0)), problem.synthetic)
 
 
 class TestWaveforms(ProblemConformance):
