@@ -162,13 +162,13 @@ def digits(
     *,
     frontend: What = "log-mel",
     rows: RowKind = "maps",
-    bands: Bands = 40,
-    window: Window = 320,
-    hop: Hop = 160,
+    bands: Bands = 32,
+    window: Window = 512,
+    hop: Hop = 256,
     depth: Depth = 3,
     width: Width = 32,
 ) -> Problem[Rows]:
-    """Digits spoken by espeak-ng at 8 kHz: 1,080 clips of 36 voices to train on, 180 of 6 and 300 of 10 other voices to
+    """Digits spoken by espeak-ng at 8 kHz: 720 clips of 36 voices to train on, 240 of 6 and 300 of 10 other voices to
     validate and test."""
     items, key = spoken()
     heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)

@@ -42,7 +42,7 @@ VOICES = {
 }
 """Voices by split: no voice is in two."""
 
-TAKES = 3
+TAKES = {"train": 2, "val": 4, "test": 3}
 """Of each digit by each voice, in different accents, paces and pitches."""
 
 SYNCHRONOUS, RATE, PITCH, CHARACTERS, UTF8 = 2, 1, 3, 1, 1  # of espeak-ng's speak_lib.h
@@ -66,7 +66,7 @@ def digits() -> list[tuple[str, int, Utterance]]:
         for split, voices in VOICES.items()
         for voice in voices
         for digit, word in enumerate(WORDS)
-        for take in range(TAKES)
+        for take in range(TAKES[split])
         for rng in (stream("spoken digits", voice, word, take),)
     ]
 
