@@ -41,6 +41,7 @@ PARAMETRIZATIONS = {
     "features": ("features:FeaturesOnly", "Nodes without edges."),
     "graphs": ("graphs:GraphSet", "Whole graphs: free features, constant edges."),
     "dense": ("dense:DenseGraph", "Nodes and a dense adjacency, whatever made it."),
+    "several": ("several:SeveralGraphs", "Nodes and several sparse adjacencies, which take turns."),
 }
 
 METHODS = {
@@ -64,6 +65,13 @@ METHODS = {
     "gecc": ("training_free:GECC", "Fuzzy clusters of each class, without training."),
     "sfgc": ("trajectory:SFGC", "Long trainings on nodes without edges follow those on the real graph."),
     "geom": ("trajectory:GEOM", "SFGC with experts that see easy nodes first, a growing window and soft labels."),
+    "gdem": ("gdem:GDEM", "The eigenbasis of the real graph and what it sees of the features are matched."),
+    "simgc": ("simgc:SIMGC", "What nodes see hop by hop, and what a trained teacher says of them, is aligned."),
+    "ctrl": ("structures:CTRL", "Gradient matching by direction and length; edges from pairs of features."),
+    "msgc": ("structures:MSGC", "Gradient matching with several sparse structures over one set of features."),
+    "sgdd": ("structures:SGDD", "Gradient matching with edges of a graphon and optimal transport."),
+    "gcsr": ("gcsr:GCSR", "Short trajectories; edges in closed form from how features express each other."),
+    "bonsai": ("bonsai:BONSAI", "Real nodes whose computation trees cover the most others, without gradients."),
     "gc-sntk": ("gc_sntk:GC_SNTK", "Kernel regression with the kernel of infinitely wide graph networks."),
 }
 

@@ -30,9 +30,12 @@ class SNTK:
     def __call__(self, a: Graph, b: Graph) -> Tensor:  # (rows of a, rows of b)
         """Between the target nodes of both."""
         s = theta = a.x @ b.x.T  # (N, N')
-        for u, v in zip(self.variances(a), self.variances(b), strict=True):
+        for k in range(self.hops):
             s, theta = _around(a, b, s), _around(a, b, theta)
-            s, theta = self._activated(s, theta, u, v)
+            if a is b:
+                s, theta = self._activated(s, theta)
+            else:
+                s, theta = self._activated(s, theta, self.variances(a)[k], self.variances(b)[k])
         return theta[a.rows][:, b.rows]
 
     def variances(self, graph: Graph) -> list[Tensor]:  # (N,) each
@@ -51,15 +54,20 @@ class SNTK:
             s = _around(graph, graph, s)
             found.append(s.diagonal())
             if k + 1 < self.hops:
-                s, _ = self._activated(s, s, found[-1], found[-1])
+                s, _ = self._activated(s, s)
         if constant:
             found = [d.clone() for d in found]
             graph.memo[f"{self} variances"] = of, found
         return found
 
-    def _activated(self, s: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def _activated(
+        self, s: Tensor, theta: Tensor, u: Tensor | None = None, v: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """After the ReLU layers; without the variances of either side, which a layer keeps, s is of a graph with itself and they
+        are its diagonal: to the last bit, as the slope of a node with itself would be of rounding otherwise."""
         for _ in range(self.layers):
-            value, slope = arc_cosine(s, u[:, None], v)
+            rows, columns = (s.diagonal() if d is None else d for d in (u, v))
+            value, slope = arc_cosine(s, rows[:, None], columns)
             s = 2 * value
             theta = theta * 2 * slope + s
         return s, theta

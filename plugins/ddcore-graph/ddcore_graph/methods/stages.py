@@ -34,10 +34,8 @@ class Decode:
 
     def run(self, work: Work[Any]) -> None:
         """Leaves the graph as the set."""
-        from ..parametrizations.dense import DenseGraph
-
-        assert isinstance(work.synthetic, DenseGraph), "a set with edges"
-        work.synthetic = work.synthetic.decoded(self.threshold)
+        learned: Any = work.synthetic
+        work.synthetic = learned.decoded(self.threshold)
 
 
 def selected_features(work: Work[Graph]) -> Any:  # (N, d)

@@ -19,10 +19,10 @@ from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import B, Problem
 
 from ..models.sgc import SGC
-from .linear import Factors, class_factors, distance
+from .linear import Factors, class_factors, distance, lengths_apart
 from .networks import TrainedOnGraph
 
-__all__ = ["AtMost", "NodeGradientMatching", "class_gradients"]
+__all__ = ["AtMost", "DirectionAndLength", "NodeGradientMatching", "class_gradients"]
 
 Gradient = Sequence[Tensor | None]
 
@@ -79,15 +79,35 @@ class NodeGradientMatching(GradientMatching):
         """D of each class."""
         if isinstance(net, SGC) and self.distance != "l1" and fake.values is None:
             want, have = self._factors(problem, net, real, sizes), self._factors(problem, net, fake, counts)
-            return {g: distance(self.distance, have[g], want[g]) for g in counts}
+            return {g: self.factored(have[g], want[g]) for g in counts}
         want_, have_ = (
             class_gradients(problem, net, real, sizes),
             class_gradients(problem, net, fake, counts, graph=True),
         )
         return {g: self.compare(have_[g], want_[g]) for g in counts}
 
+    def factored(self, have: Factors, want: Factors) -> Tensor:  # ()
+        """`compare`, of gradients that are not written out."""
+        return distance(self.distance, have, want)
+
     def _factors(self, problem: Problem[Any], net: SGC, batch: Any, sizes: Mapping[int, int]) -> dict[int, Factors]:
         return class_factors(net, batch.hops(net.hops)[batch.rows], problem.task.targets(batch), sizes)
+
+
+@dataclass(frozen=True)
+class DirectionAndLength(NodeGradientMatching):
+    r"""CTRL (Zhang et al., 2024, eq. 6): (1 - \beta) of the distance of each matrix's columns in angle, and
+    \beta of the length of the difference of each parameter's gradients."""
+
+    beta: float = 0.2
+
+    def compare(self, have: Gradient, want: Gradient) -> Tensor:
+        pairs = [(a, b) for a, b in zip(have, want, strict=True) if a is not None and b is not None]
+        lengths = torch.stack([(a - b).norm() for a, b in pairs]).sum()
+        return (1 - self.beta) * super().compare(have, want) + self.beta * lengths
+
+    def factored(self, have: Factors, want: Factors) -> Tensor:
+        return (1 - self.beta) * super().factored(have, want) + self.beta * lengths_apart(have, want)
 
 
 def class_gradients(

@@ -12,7 +12,7 @@ from ddcore.objectives.gradient import Distance
 
 from ..models.sgc import SGC
 
-__all__ = ["Factors", "class_factors", "distance"]
+__all__ = ["Factors", "class_factors", "distance", "lengths_apart"]
 
 Products = tuple[Tensor, Tensor, Tensor]
 """|a|^2, <a, b> and |b|^2 of rows a and b of two gradients."""
@@ -54,6 +54,13 @@ def distance(kind: Distance, have: Factors, want: Factors) -> Tensor:  # ()
         raise ValueError("l1 needs the gradients' entries: there is no closed form of it")
     aa, ab, bb = (torch.cat(part).sum() for part in zip(*weights, *_of_biases(pairs), strict=True))
     return 1 - ab / (_root(aa) * _root(bb) + 1e-6) if kind == "cosine" else (aa - 2 * ab + bb).clamp_min(0)
+
+
+def lengths_apart(have: Factors, want: Factors) -> Tensor:  # ()
+    """The length of the difference of the two gradients of each parameter, summed over these."""
+    pairs = list(zip(have.layers, want.layers, strict=True))
+    found = [*(_products(a, b) for a, b in pairs), *_of_biases(pairs)]
+    return torch.stack([_root((aa - 2 * ab + bb).sum()) for aa, ab, bb in found]).sum()
 
 
 def _products(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Products:  # (out,) each

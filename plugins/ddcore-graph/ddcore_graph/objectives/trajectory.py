@@ -30,7 +30,7 @@ AT_ONCE = 50
 @dataclass(frozen=True)
 class NodeTrajectoryMatching(TrajectoryMatching):
     """SFGC (Zheng et al., NeurIPS 2023, eq. 5): the core's trajectory matching on nodes that see only themselves. A student of
-    two layers without dropout, trained on the whole set, is followed by `student`, others as in the core: the result is the same."""
+    two layers without dropout, trained on the whole set, is followed by `student`, others as in the core: the result is one."""
 
     def unrolled(
         self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, segment: Segment, steps: int, seed: int
@@ -39,7 +39,7 @@ class NodeTrajectoryMatching(TrajectoryMatching):
         plain = isinstance(net, GCN) and len(net.layers) == 2 and net.drop.p == 0
         if not (plain and isinstance(nodes, FeaturesOnly) and self.size is None and nodes.train_steps is None):
             return super().unrolled(problem, synthetic, net, segment, steps, seed)
-        batch = nodes.batch()
+        batch: Any = nodes.batch()
         if batch.values is not None:
             return super().unrolled(problem, synthetic, net, segment, steps, seed)
         y = problem.task.targets(batch)

@@ -40,6 +40,13 @@ class PairMLP(nn.Module):
         m: Tensor = self.last(h.relu()).view(len(x), len(x))
         return m
 
+    def along(self, x: Tensor, edges: Tensor) -> Tensor:  # (N, d), (2, E) -> (E,)
+        """M of some pairs; BatchNorm is over these."""
+        own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))
+        pairs = self.after_first(own[edges[0]] + other[edges[1]])
+        m: Tensor = self.last(self.after_second(self.second(pairs.relu())).relu())[:, 0]
+        return m
+
 
 def symmetric(m: Tensor) -> Tensor:  # (N, N)
     r"""A = \sigma((M + M^T) / 2) with zero diagonal (GCond, eq. 7)."""

@@ -1,0 +1,159 @@
+"""What SimGC, CTRL, MSGC, SGDD, GCSR and Bonsai add: against naive versions and by their properties."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from ddcore_graph.batch import Graph
+from ddcore_graph.coverage import exemplars, reverse_neighbours
+from ddcore_graph.models import SGC
+from ddcore_graph.objectives.alignment import hop_moments, smoothness
+from ddcore_graph.objectives.gradient import DirectionAndLength, class_gradients
+from ddcore_graph.parametrizations.graphon import sinkhorn, transport_distance
+from ddcore_graph.parametrizations.pair_mlp import PairMLP
+from ddcore_graph.parametrizations.self_expressive import SelfExpressiveGraph, reconstruction
+from ddcore_graph.parametrizations.several import SeveralGraphs, WeightedEdges, balanced_support
+from ddcore_graph.problems import digits_knn
+
+from ddcore.loop import optimise
+
+COUNTS = {0: 3, 2: 1, 5: 4}
+Y = [0, 0, 0, 2, 5, 5, 5, 5]
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_moments_are_of_each_class_hop_by_hop():
+    x, a = normal(5, 2), (normal(5, 5, seed=1).abs() > 0.7).double().triu(1)
+    a = a + a.T
+    found = hop_moments(Graph(x, torch.arange(5), adj=a), {0: 3, 1: 2}, hops=1)
+    d = (a + torch.eye(5)).sum(1).rsqrt()
+    seen = torch.cat([x, d[:, None] * (a + torch.eye(5)) * d @ x], 1)
+    for g, rows in ((0, seen[:3]), (1, seen[3:])):
+        assert torch.allclose(found[g][0], rows.mean(0))
+        assert torch.allclose(found[g][1], rows.std(0, unbiased=False), atol=1e-6)
+
+
+def test_smoothness_is_the_double_sum():
+    x, a = normal(4, 3), normal(4, 4, seed=1).abs()
+    total = sum(a[i, j] * (-(x[i] - x[j]).square() / 2).exp().mean() for i in range(4) for j in range(4))
+    assert torch.allclose(smoothness(x, a), -total / a.sum())
+
+
+@pytest.mark.parametrize("hidden", [None, 4])
+def test_ctrls_closed_form_is_its_distance_of_gradients(hidden):
+    net, objective = SGC(3, 4, hidden=hidden).double(), DirectionAndLength(beta=0.3)
+    problem = digits_knn(hidden=4)
+    problem = problem.__class__(**{**problem.__dict__, "task": type(problem.task)(4)})
+    batches = [Graph(normal(6, 3, seed=s), torch.arange(6), torch.tensor([1, 1, 1, 2, 2, 2])) for s in (0, 1)]
+    sizes = {1: 3, 2: 3}
+    fast = objective.distances(problem, net, batches[0], sizes, batches[1], sizes)
+    want, have = (class_gradients(problem, net, b, sizes) for b in batches)
+    for g in sizes:
+        assert torch.allclose(fast[g], objective.compare(have[g], want[g]), atol=1e-7)
+
+
+def test_every_node_has_a_neighbour_in_every_class():
+    edges, which = balanced_support(Y, 3, random.Random(0))
+    for b in range(3):
+        pairs = set(map(tuple, edges[:, which == b].T.tolist()))
+        assert all((j, i) in pairs and i != j for i, j in pairs)
+        for i, y in enumerate(Y):
+            near = {Y[j] for k, j in pairs if k == i}
+            assert near >= {0, 2, 5} - ({2} if y == 2 else set())
+    assert not torch.equal(edges[:, which == 0], edges[:, which == 1])
+
+
+def test_several_structures_take_turns_and_are_stored():
+    problem = digits_knn(hidden=4)
+    edges, which = balanced_support(Y, 3, random.Random(0))
+    x = normal(8, 64).float()
+    made = WeightedEdges(COUNTS, x, edges, which, random.Random(0), hidden=4)
+    seen = {tuple(made.batch(rng=random.Random(s)).edges.flatten().tolist()) for s in range(30)}
+    assert len(seen) == 3
+    batch = made.batch(rng=random.Random(0))
+    weights = {(i, j): w for (i, j), w in zip(batch.edges.T.tolist(), batch.weights.tolist(), strict=True)}
+    assert all(abs(w - weights[j, i]) < 1e-6 for (i, j), w in weights.items())
+    grads = torch.autograd.grad(problem.loss(problem.new_model(random.Random(0), "sgc"), batch), made.leaves())
+    assert all(bool(g.isfinite().all()) for g in grads)
+    assert [g["name"] for g in made.param_groups()] == ["rows", "structure"]
+    again = SeveralGraphs.reopen(problem, made.config(), made.stored())
+    for s in range(3):
+        a, b = (m.batch(rng=random.Random(s)) for m in (made, again))
+        assert torch.equal(a.edges, b.edges)
+        assert torch.allclose(a.weights, b.weights)
+
+
+def test_pairs_along_all_edges_are_the_grid():
+    mlp, x = PairMLP(3, 4).double(), normal(4, 3)
+    every = torch.cartesian_prod(torch.arange(4), torch.arange(4)).T
+    assert torch.allclose(mlp.along(x, every).view(4, 4), mlp(x), atol=1e-9)
+
+
+def test_transport_is_zero_between_a_graph_and_itself():
+    """Bures' distance: with the identity as plan, n tr K - 2 tr K becomes the trace term alone at n = 2."""
+    k = torch.linalg.inv(torch.tensor([[2.0, -1.0], [-1.0, 2.0]], dtype=torch.float64))
+    assert float(transport_distance(k, k, torch.eye(2, dtype=torch.float64))) < 1e-9
+
+
+def test_transport_is_the_matrix_formula():
+    a, b, plan = normal(4, 4), normal(3, 3, seed=1), normal(4, 3, seed=2).softmax(1)
+    k_x, k_y = a @ a.T + torch.eye(4), b @ b.T + torch.eye(3)
+    import numpy as np
+    import scipy.linalg
+
+    root = scipy.linalg.sqrtm(k_y.numpy())
+    inner = scipy.linalg.sqrtm(root @ plan.T.numpy() @ k_x.numpy() @ plan.numpy() @ root)
+    expected = abs(4 * k_y.trace() - 2 * np.trace(inner).real)
+    assert torch.allclose(transport_distance(k_x, k_y, plan), expected)
+
+
+def test_a_plan_has_even_rows_and_columns():
+    plan = sinkhorn(normal(6, 3), rounds=200)
+    assert torch.allclose(plan.sum(0), torch.ones(3, dtype=torch.float64) * 1, atol=1e-9)
+    assert torch.allclose(plan.sum(1), torch.full((6,), 0.5, dtype=torch.float64), atol=1e-6)
+
+
+def test_the_reconstruction_minimises_what_it_is_said_to():
+    x, p, q = normal(5, 3), normal(5, 5, seed=1), normal(5, 5, seed=2)
+
+    def cost(z):
+        return (x.T - x.T @ z).square().sum() + 0.3 * (z - p).square().sum() + 0.7 * (z - q).square().sum()
+
+    z = reconstruction(x, p, q, 0.3, 0.7).requires_grad_()
+    (slope,) = torch.autograd.grad(cost(z), [z])
+    assert float(slope.abs().max()) < 1e-9
+
+
+def test_p_and_q_follow_the_structure_after_each_update():
+    problem = digits_knn(hidden=4)
+    made = SelfExpressiveGraph(COUNTS, normal(8, 64).float(), torch.eye(8), tau=0.9, gamma=0.5)
+
+    class Shrink:
+        def losses(self, problem, synthetic, run):
+            while True:
+                run.boundary()
+                yield synthetic.x.square().sum()
+
+    optimise(problem, made, Shrink(), steps=1, optimiser=lambda g: torch.optim.SGD(g, lr=0.01))
+    z = reconstruction(made.x, torch.eye(8), torch.eye(8), 1.0, 1.0).abs().detach()
+    a = (z + z.T) / 2
+    assert torch.allclose(made.p, 0.9 * torch.eye(8) + 0.1 * a, atol=1e-6)
+    assert torch.allclose(made.q, 0.5 * torch.eye(8) + 0.5 * a, atol=1e-6)
+
+
+def test_exemplars_cover_the_most_first():
+    h = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    near = reverse_neighbours(h, 2)
+    assert all(i in near[i] for i in range(6))
+    # 1 is among the nearest of three, 4 of the other three; then the other class has its turn
+    assert exemplars(h, [0, 0, 0, 0, 0, 1], {0: 2, 1: 1}, k=2) == [1, 4, 5]
+
+
+def test_coverage_starts_over_when_all_are_covered():
+    h = torch.zeros(4, 1)
+    assert sorted(exemplars(h, [0, 0, 1, 1], {0: 2, 1: 2}, k=4)) == [0, 1, 2, 3]
