@@ -22,7 +22,8 @@ def pagerank(part: Part, damping: float = 0.85, tolerance: float = 1e-6) -> Tens
     """How often a walk is at each node that follows an edge, or with probability 1 - damping, and where it has no edge to follow,
     starts anew anywhere (Brin and Page 1998). Ends when N * tolerance is not exceeded by what an iteration changes in all."""
     n = len(part.x)
-    (source, target), w = normalised(part.edges, part.weights, n, "sum", torch.float64)
+    (source, target), w = normalised(part.edges, part.weights, n, "sum")
+    w = w.double()
     out = incoming(w, source, n)
     share = w / out[source]
     rank = torch.full_like(out, 1 / n)

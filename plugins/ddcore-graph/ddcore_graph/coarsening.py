@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 __all__ = ["coarse_weights", "laplacian", "local_variation", "neighbourhoods", "smoothest"]
 
@@ -24,20 +25,28 @@ def laplacian(w: Matrix) -> Matrix:
     return sparse.diags_array(np.asarray(w.sum(1)).ravel()) - w
 
 
-def smoothest(w: Matrix, k: int, seed: int) -> Floats:  # (n, k)
-    """U diag(lambda^{-1/2}) of the k smallest eigenpairs of the Laplacian; 0 for lambda = 0."""
+def smoothest(w: Matrix, k: int, seed: int) -> Floats:  # (n, at most k)
+    """U diag(lambda^{-1/2}) of the k smallest eigenpairs of the Laplacian beyond those of lambda = 0, which are constant on every
+    component and vary within none."""
     n = w.shape[0]
-    lap = laplacian(w)
-    if n <= max(2 * k, 32):
+    components, component = connected_components(w, directed=False)
+    k, lap = min(k, n - components), laplacian(w)
+    if n <= max(4 * k, 64):
         values, vectors = np.linalg.eigh(lap.toarray())
-        values, vectors = values[:k], vectors[:, :k]
+        values, vectors = values[components : components + k], vectors[:, components : components + k]
     else:
-        offset = 2 * float(np.asarray(w.sum(1)).max())
+        offset, sizes = 2 * float(np.asarray(w.sum(1)).max()), np.bincount(component)
+
+        def shifted(v: Floats) -> Floats:  # of (offset I - L) without the constants
+            v = v.ravel()
+            constant = (np.bincount(component, weights=v) / sizes)[component]
+            return np.asarray(offset * (v - constant) - lap @ v)
+
         start = np.random.default_rng(seed).standard_normal(n)
-        values, vectors = eigsh(offset * sparse.eye_array(n) - lap, k=k, which="LM", v0=start, tol=1e-4)
-        values = offset - values
-    scale = np.where(values > 1e-10, values, np.inf) ** -0.5
-    return np.asarray(vectors * scale, dtype=np.float64)
+        operator = LinearOperator((n, n), matvec=shifted, dtype=np.float64)
+        values, vectors = eigsh(operator, k=k, which="LA", v0=start, tol=1e-6)
+        values, vectors = offset - values[::-1], vectors[:, ::-1]
+    return np.asarray(vectors * values**-0.5, dtype=np.float64)
 
 
 def local_variation(w: Matrix, degree: Floats, a: Floats, nodes: NDArray[Any]) -> float:  # a: (n, k)
@@ -71,7 +80,7 @@ def neighbourhoods(
     """Contracts neighbourhoods, the least varying first, until at most `target` of the sets hold a labelled node; or less far,
     where no more neighbours are left to merge."""
     whole, member = sparse.csr_array(w), np.arange(w.shape[0])
-    b = a = smoothest(whole, min(k, w.shape[0] - 1), seed)
+    b = a = smoothest(whole, k, seed)
     for level in range(levels):
         found = np.bincount(member[labelled], minlength=int(member.max()) + 1) > 0  # per set
         if found.sum() <= target:

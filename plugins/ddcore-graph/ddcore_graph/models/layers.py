@@ -12,13 +12,13 @@ __all__ = ["Convolution", "MLP"]
 
 
 class Convolution(nn.Module):
-    """GCN's layer (Kipf and Welling 2017, eq. 2): A_hat h W + b. Glorot weights, zero biases."""
+    """GCN's layer (Kipf and Welling 2017, eq. 2): A_hat h W + b. Both start uniform within 1 / sqrt(d), as in GCond's code."""
 
     def __init__(self, d: int, out: int, norm: Norm = "gcn") -> None:
         super().__init__()
         self.norm: Norm = norm
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(out, d)))
-        self.bias = nn.Parameter(torch.zeros(out))
+        self.weight = nn.Parameter(nn.init.uniform_(torch.empty(out, d), -(d**-0.5), d**-0.5))
+        self.bias = nn.Parameter(nn.init.uniform_(torch.empty(out), -(d**-0.5), d**-0.5))
 
     def forward(
         self, batch: Graph | Graphs, h: Tensor | None = None
