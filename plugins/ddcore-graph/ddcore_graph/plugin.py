@@ -72,6 +72,8 @@ METHODS = {
     "sgdd": ("structures:SGDD", "Gradient matching with edges of a graphon and optimal transport."),
     "gcsr": ("gcsr:GCSR", "Short trajectories; edges in closed form from how features express each other."),
     "bonsai": ("bonsai:BONSAI", "Real nodes whose computation trees cover the most others, without gradients."),
+    "doscond-graphs": ("whole_graphs:DOSCOND_GRAPHS", "One-step gradient matching on whole graphs; edges from logits."),
+    "kidd": ("whole_graphs:KIDD", "Regression with a light kernel of graph networks, on whole graphs."),
     "gc-sntk": ("gc_sntk:GC_SNTK", "Kernel regression with the kernel of infinitely wide graph networks."),
 }
 

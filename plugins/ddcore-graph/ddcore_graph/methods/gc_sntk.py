@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import graph_classification, without_edges
-from .stages import Start
+from .stages import Start, feature_scale
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -25,7 +25,10 @@ class GCSNTKOptions(Options):
     """Kernel regression on nodes. Defaults: Wang et al. 2024, their code's for Cora."""
 
     steps: int = Field(200, ge=1, description="updates of the set")
-    lr: float = Field(0.01, gt=0, description="learning rate of features and labels (Adam)")
+    lr: float = Field(
+        0.01, gt=0, description="learning rate of the features (Adam), in deviations of real ones: the paper has one of 1"
+    )
+    lr_labels: float = Field(0.01, gt=0, description="learning rate of learned labels (Adam)")
     reg: float = Field(1.0, ge=0, description="ridge, as a part of the kernel's mean diagonal")
     hops: int = Field(2, ge=1, description="K: aggregations of the kernel")
     layers: int = Field(2, ge=1, description="L: ReLU layers after each of them")
@@ -38,6 +41,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSNTKOption
     import torch
 
     from ddcore.methods.coresets import starting_rows
+    from ddcore.methods.optimisers import per_group
     from ddcore.methods.plan import Plan, Synthesise
     from ddcore.objectives.kernel import KernelRegression
 
@@ -56,9 +60,8 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSNTKOption
         centre=False,
     )
 
-    def adam(groups: Any) -> Any:
-        return torch.optim.Adam(groups, lr=options.lr)
-
+    rates = {"rows": options.lr * feature_scale(problem), "labels": options.lr_labels}
+    adam = per_group(torch.optim.Adam, rates)
     return Plan((*starting_rows("real"), Start(without_edges), Synthesise(objective, options.steps, adam, ready=ready)))
 
 

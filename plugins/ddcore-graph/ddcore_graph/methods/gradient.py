@@ -130,7 +130,8 @@ def graph_classification(problem: Problem[Any]) -> str | None:
     """Why a method of nodes refuses a problem; None where its rows are nodes."""
     from ..data import NodeData
 
-    return None if isinstance(problem.data, NodeData) else "its rows are no nodes of a graph"
+    nodes = isinstance(problem.data, NodeData)
+    return None if nodes else "its rows are no nodes; doscond-graphs and kidd are for whole graphs"
 
 
 def _method(

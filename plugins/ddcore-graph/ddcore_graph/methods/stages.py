@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ddcore.methods.plan import Work
     from ddcore.parametrizations.base import Synthetic
+    from ddcore.problem import Problem
 
     from ..batch import Graph
 
-__all__ = ["Decode", "Start", "selected_features"]
+__all__ = ["Decode", "Start", "feature_scale", "selected_features"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Decode:
         """Leaves the graph as the set."""
         learned: Any = work.synthetic
         work.synthetic = learned.decoded(self.threshold)
+
+
+def feature_scale(problem: Problem[Any]) -> float:
+    """The standard deviation of the training nodes' features, around the mean of each: what a learning rate is large or small
+    against."""
+    batch = problem.data.take(problem.data.ids())
+    return float(batch.x[batch.rows].std(0, unbiased=False).square().mean().sqrt()) or 1.0
 
 
 def selected_features(work: Work[Graph]) -> Any:  # (N, d)

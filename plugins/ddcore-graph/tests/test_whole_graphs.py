@@ -1,0 +1,169 @@
+"""Whole graphs: edges as logits, the light kernel, DosCond's and KiDD's losses."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from ddcore_graph.graph_data import GraphData
+from ddcore_graph.graphs import Graphs
+from ddcore_graph.kernels.gntk import LiteGNTK
+from ddcore_graph.objectives.whole_graphs import GraphKernelRegression, RelativeMatching
+from ddcore_graph.parametrizations.graphs import GraphSet
+from ddcore_graph.parametrizations.logits import LogitGraphs, LowRankGraphs
+
+from ddcore.kernels.relu import arc_cosine
+from ddcore.loop import Run, optimise
+from ddcore.rows import Classification
+
+COUNTS = {0: 2, 1: 1}
+
+
+def start(n=3, s=4, d=3):
+    g = torch.Generator().manual_seed(0)
+    adj = (torch.rand(n, s, s, generator=g) < 0.5).float().triu(1)
+    mask = torch.ones(n, s, dtype=torch.bool)
+    mask[1, 3] = False
+    adj = (adj + adj.transpose(1, 2)) * mask[:, :, None] * mask[:, None]
+    return torch.randn(n, s, d, generator=g), adj, mask
+
+
+@pytest.fixture(params=["full", "low rank"])
+def graphs(request):
+    if request.param == "full":
+        return LogitGraphs(COUNTS, *start(), cooling=4, sparsity=0.1)
+    return LowRankGraphs(COUNTS, *start(), rank=4, cooling=4, sparsity=0.1)
+
+
+def test_without_a_draw_the_edges_are_those_of_the_start(graphs):
+    assert torch.equal(graphs.batch().adj, start()[1])
+
+
+def test_drawn_edges_are_symmetric_between_nodes_that_are_there(graphs):
+    a = graphs.batch(rng=random.Random(0)).adj
+    assert torch.allclose(a, a.transpose(1, 2))
+    assert not a.diagonal(dim1=1, dim2=2).any()
+    assert not a[1, 3].any()
+    assert bool(((a >= 0) & (a <= 1)).all())
+    assert not torch.equal(a, graphs.batch(rng=random.Random(1)).adj)
+
+
+def test_an_edge_is_drawn_as_often_as_its_probability_says():
+    made = LogitGraphs({0: 1}, torch.zeros(1, 60, 1), torch.zeros(1, 60, 60), torch.ones(1, 60, dtype=torch.bool))
+    made.edge_logits.data.fill_(0.8)
+    made.updates.fill_(10_000)  # cold: there or not
+    a = made.batch(rng=random.Random(0)).adj
+    share = float(a.detach().sum() / (60 * 59))
+    assert abs(share - torch.tensor(0.8).sigmoid()) < 3 * (0.25 / (60 * 59 / 2)) ** 0.5
+    assert bool(((a < 0.01) | (a > 0.99)).double().mean() > 0.95)
+
+
+def test_the_temperature_falls_with_the_updates(graphs):
+    seen = []
+    for _ in range(6):
+        seen.append(graphs.temperature)
+        graphs.project()
+    assert seen == pytest.approx([1, 0.01**0.25, 0.1, 0.01**0.75, 0.01, 0.01])
+
+
+def test_more_edges_than_at_first_cost(graphs):
+    assert float(graphs.penalty().detach()) == pytest.approx(0, abs=1e-6)
+    for p in graphs.param_groups()[1]["params"]:
+        p.data.add_(3 * p.data.sign() if isinstance(graphs, LowRankGraphs) else 3)
+    if type(graphs) is LogitGraphs:
+        density = (graphs.logits().sigmoid() * graphs.pairs).sum() / graphs.pairs.sum()
+        assert float(graphs.penalty().detach()) == pytest.approx(0.1 * float(density.detach() - graphs.density))
+
+
+def test_the_set_is_stored_as_its_graphs(graphs):
+    again = GraphSet.reopen(None, graphs.config(), graphs.stored())
+    a, b, c = graphs.batch(), again.batch(), graphs.decoded().batch()
+    for other in (b, c):
+        assert torch.equal(a.adj, other.adj)
+        assert torch.equal(a.x, other.x)
+        assert torch.equal(a.mask, other.mask)
+
+
+def sparse(x, adj, mask, y):
+    nodes, edges, graph, first = [], [], [], 0
+    for i in range(len(x)):
+        here = mask[i].nonzero().flatten()
+        nodes.append(x[i, here])
+        edges.append(adj[i][here][:, here].nonzero().T.flip(0) + first)
+        graph += [i] * len(here)
+        first += len(here)
+    return Graphs(torch.cat(nodes), y, edges=torch.cat(edges, 1), graph=torch.tensor(graph))
+
+
+def test_the_light_kernel_is_the_naive_one():
+    x, adj, mask = (t.double() if t.is_floating_point() else t for t in start())
+    y, layers, c = torch.tensor([0, 0, 1]), 3, 1e-2
+    dense = Graphs(x, y, adj=adj, mask=mask)
+    found = LiteGNTK(layers, c)(dense, dense)
+    naive = torch.zeros(3, 3, dtype=torch.float64)
+    parts = []
+    for i in range(3):
+        here = mask[i].nonzero().flatten()
+        a = adj[i][here][:, here] + torch.eye(len(here))
+        d = a.sum(1).rsqrt()
+        parts.append((x[i, here], d[:, None] * a * d))
+    for i, (x1, a1) in enumerate(parts):
+        for j, (x2, a2) in enumerate(parts):
+            sigma = a1 @ (x1 @ x2.T + c) @ a2.T
+            u, v = ((a @ (z @ z.T + c) @ a.T).diagonal() for z, a in ((x1, a1), (x2, a2)))
+            value, slope = arc_cosine(sigma, u[:, None], v)
+            theta = sigma * 2 * slope + 2 * value
+            for _ in range(layers - 1):
+                theta = a1 @ theta @ a2.T
+            naive[i, j] = theta.mean()
+    assert torch.allclose(found, naive, atol=1e-6)
+    assert torch.allclose(LiteGNTK(layers, c)(sparse(x, adj, mask, y), dense), naive, atol=1e-6)
+
+
+def toy():
+    g = random.Random(0)
+    nodes, edges, y, first = [], [], [], 0
+    for i in range(40):  # rings and stars
+        n, star = g.randint(4, 6), i % 2
+        pairs = [(0, j) for j in range(1, n)] if star else [(j, (j + 1) % n) for j in range(n)]
+        edges += [(a + first, b + first) for p in pairs for a, b in (p, p[::-1])]
+        nodes.append(n)
+        y.append(star)
+        first += n
+    edges.sort(key=lambda e: e[1])
+    from ddcore_graph.models import graph_zoo
+    from ddcore_graph.recipes import GRAPH_LEVEL
+
+    from ddcore.problem import Problem
+
+    ids = list(range(40))
+    data = GraphData(
+        torch.ones(first, 3),
+        torch.tensor(nodes),
+        torch.tensor(edges).T,
+        torch.tensor(y),
+        {"train": ids[:30], "test": ids[30:]},
+    )
+    zoo = graph_zoo(3, 2, hidden=64)
+    return Problem("graph/toy", data, Classification(2), zoo, lambda *_: None, GRAPH_LEVEL)
+
+
+def test_both_objectives_reach_features_and_edges_and_go_down(graphs):
+    problem = toy()
+    for objective in (RelativeMatching(n_real=8), GraphKernelRegression(n_real=16, reg=1e-2)):
+        loss = next(objective.losses(problem, graphs, Run(0)))
+        assert all(float(d.abs().sum()) > 0 for d in torch.autograd.grad(loss, graphs.leaves()))
+    run = optimise(
+        problem,
+        graphs,
+        GraphKernelRegression(n_real=30, reg=1e-2),
+        steps=30,
+        optimiser=lambda groups: torch.optim.Adam(groups, lr=0.05),
+    )
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+
+
+def test_the_relative_distance():
+    have, want = [torch.tensor([1.0, 2.0]), None], [torch.tensor([0.0, 4.0]), torch.tensor([3.0])]
+    assert float(RelativeMatching().compare(have, want)) == pytest.approx((1 + 4) / (16 + 9))
