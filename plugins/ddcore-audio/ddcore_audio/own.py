@@ -18,9 +18,9 @@ from .frontend import Frontend
 from .problems import (
     Bands,
     Depth,
+    Domain,
     Hop,
     Rate,
-    RowKind,
     Seconds,
     What,
     Width,
@@ -42,7 +42,7 @@ def folder(
     sample_rate: Rate = 16_000,
     seconds: Seconds = 1.0,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -77,7 +77,7 @@ def folder(
                 items.append(item(f"{split}:{file.relative_to(data)}", label, file))
     heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands)
     packed = pack(items, listing_key(files, data), heard.sample_rate, heard.samples)
-    return _own(packed, names, heard, rows=rows, depth=depth, width=width)
+    return _own(packed, names, heard, domain=domain, depth=depth, width=width)
 
 
 def _own(packed: Packed, names: Sequence[str], frontend: Frontend, **options: Any) -> Problem[Rows]:
@@ -107,7 +107,7 @@ def hf(
     sample_rate: Rate = 16_000,
     seconds: Seconds = 1.0,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -120,4 +120,4 @@ def hf(
     items, key, names = read_hub(data, name, subset, audio, label)
     heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands)
     packed = pack(items, key, heard.sample_rate, heard.samples)
-    return _own(packed, names, heard, rows=rows, depth=depth, width=width)
+    return _own(packed, names, heard, domain=domain, depth=depth, width=width)

@@ -49,7 +49,7 @@ What = Annotated[
         description="what networks hear: log mel power, mel power, or cepstra with their first and second differences"
     ),
 ]
-RowKind = Annotated[
+Domain = Annotated[
     Literal["maps", "waveforms"],
     Field(description="what a row is, real or synthetic: the frontend's maps, or the samples before it"),
 ]
@@ -86,7 +86,7 @@ def audio_problem(
     class_names: Sequence[str],
     frontend: Frontend,
     *,
-    rows: Literal["maps", "waveforms"] = "maps",
+    domain: Literal["maps", "waveforms"] = "maps",
     depth: int = 3,
     width: int = 128,
     drawn: bool = False,
@@ -96,7 +96,7 @@ def audio_problem(
     """An audio problem from clips of one rate and length: the way for data that no reader here knows.
 
     `splits` holds row ids of train, val and test; `drawn` says that they were drawn here and should be stored with every
-    artifact. With `rows="maps"` the frontend is applied once, and a set is made of its maps; with "waveforms" it stands in
+    artifact. With `domain="maps"` the frontend is applied once, and a set is made of its maps; with "waveforms" it stands in
     front of every network, and gradients go through it into the samples.
 
     Raises DataError, and OptionError for sizes that do not fit each other.
@@ -105,7 +105,7 @@ def audio_problem(
         raise DataError(
             f"expected clips (n, {frontend.samples}) and classes (n,); got {wave.shape} and {y.shape}: cut and resample first"
         )
-    waveforms = rows == "waveforms"
+    waveforms = domain == "waveforms"
     features = fitted(wave, splits["train"], frontend)
     data = audio_data(wave, y, splits, features, waveforms=waveforms, drawn=drawn, digest=digest)
     train = np.sort(np.asarray(splits["train"]))[:2048]
@@ -161,7 +161,7 @@ def _packed(
 def digits(
     *,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     bands: Bands = 32,
     window: Window = 512,
     hop: Hop = 256,
@@ -172,7 +172,7 @@ def digits(
     validate and test."""
     items, key = spoken()
     heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
-    return _packed(items, key, WORDS, heard, rows=rows, depth=depth, width=width)
+    return _packed(items, key, WORDS, heard, domain=domain, depth=depth, width=width)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def fsdd(
         Field(description="takes 0 to 4 of each digit and speaker test (the authors'), or two of the six speakers"),
     ] = "takes",
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     bands: Bands = 40,
     window: Window = 320,
     hop: Hop = 160,
@@ -199,7 +199,7 @@ def fsdd(
     index.csv. With `split = "speakers"` theo and yweweler test, nicolas validates."""
     items, key = read_fsdd(data, split)
     heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
-    return _packed(items, key, WORDS, heard, val=val, rows=rows, depth=depth, width=width)
+    return _packed(items, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
 
 
 def speech_commands(
@@ -210,7 +210,7 @@ def speech_commands(
         Field(description="all words, the ten commands (yes, no, up ...), or the ten digits"),
     ] = "all",
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -220,7 +220,7 @@ def speech_commands(
     """Speech Commands (Warden 2018), 16 kHz, with its validation and testing lists; background noise is left out."""
     items, key, names = read_speech_commands(data, words)
     heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands)
-    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 Fold = Annotated[int, Field(ge=1, description="the official fold that tests; the one before it validates")]
@@ -231,7 +231,7 @@ def esc50(
     *,
     fold: Fold = 5,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -242,7 +242,7 @@ def esc50(
     """ESC-50 (Piczak 2015): 2,000 environmental sounds of 5 s, 50 classes, five official folds."""
     items, key, names = read_esc(data, fold, ten=False)
     heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
-    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def esc10(
@@ -250,7 +250,7 @@ def esc10(
     *,
     fold: Fold = 5,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -261,7 +261,7 @@ def esc10(
     """ESC-10 (Piczak 2015): the ten classes of ESC-50 that are easily told apart, 400 sounds, five official folds."""
     items, key, names = read_esc(data, fold, ten=True)
     heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
-    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def urbansound8k(
@@ -269,7 +269,7 @@ def urbansound8k(
     *,
     fold: Fold = 10,
     frontend: What = "log-mel",
-    rows: RowKind = "maps",
+    domain: Domain = "maps",
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -280,4 +280,4 @@ def urbansound8k(
     """UrbanSound8K (Salamon et al. 2014): 8,732 city sounds of up to 4 s, 10 classes, ten official folds."""
     items, key, names = read_urbansound(data, fold)
     heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands)
-    return _packed(items, key, names, heard, rows=rows, depth=depth, width=width)
+    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)

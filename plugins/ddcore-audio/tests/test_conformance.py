@@ -14,9 +14,9 @@ from ddcore_audio.problems import digits
 from ddcore.testing import ProblemConformance
 
 
-def small(rows, kept, **options):
+def small(domain, kept, **options):
     """Large hops and few bands, and some of the networks: every network has tests of its own."""
-    problem = digits(rows=rows, width=8, depth=2, bands=16, window=512, hop=500, **options)
+    problem = digits(domain=domain, width=8, depth=2, bands=16, window=512, hop=500, **options)
     problem = replace(problem, name="audio/digits", models={name: problem.models[name] for name in kept})
     return problem, problem.synthetic(dict.fromkeys(problem.data.groups, 2), None, random.Random(0))
 

@@ -78,7 +78,7 @@ def test_ddfad_ties_differences_to_cepstra():
     ("method", "how", "said"),
     [
         ("audio/ddfad", {}, "problem.frontend=mfcc"),
-        ("audio/kws-idc", {"waveforms": True}, "problem.rows=maps"),
+        ("audio/kws-idc", {"waveforms": True}, "problem.domain=maps"),
     ],
 )
 def test_what_has_no_meaning_is_refused(method, how, said):

@@ -106,7 +106,7 @@ def test_float_files_are_read_bit_by_bit(tmp_path):
     root = two_classes(tmp_path / "mine")
     wave = (1.5 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)  # beyond full scale
     write(root / "low" / "00.wav", wave, subtype="FLOAT")
-    problem = folder(root, **HERE, rows="waveforms")
+    problem = folder(root, **HERE, domain="waveforms")
     assert any(np.array_equal(row.numpy(), wave) for row in problem.data.x)
 
 
@@ -122,12 +122,12 @@ def test_the_same_files_are_decoded_once(tmp_path, monkeypatch):
     assert folder(root, **HERE).fingerprint() != first
 
 
-@pytest.mark.parametrize("rows", ["maps", "waveforms"])
-def test_sets_that_do_not_fit_into_memory_have_the_same_rows(tmp_path, monkeypatch, rows):
+@pytest.mark.parametrize("domain", ["maps", "waveforms"])
+def test_sets_that_do_not_fit_into_memory_have_the_same_rows(tmp_path, monkeypatch, domain):
     root = two_classes(tmp_path / "mine")
-    small = folder(root, **HERE, rows=rows)
+    small = folder(root, **HERE, domain=domain)
     monkeypatch.setattr("ddcore_audio.data.IN_MEMORY_BYTES", 0)
-    large = folder(root, **HERE, rows=rows)
+    large = folder(root, **HERE, domain=domain)
     assert isinstance(large.data, MappedClips)
     assert large.data.groups == small.data.groups
     ids = [19, 0, 7, 7]
@@ -136,8 +136,8 @@ def test_sets_that_do_not_fit_into_memory_have_the_same_rows(tmp_path, monkeypat
     assert torch.equal(a.y, b.y)
     assert large.data.split == small.data.split
     assert large.data.bytes() == 16 * 8000 * 4
-    assert large.fingerprint() == folder(root, **HERE, rows=rows).fingerprint()
-    other = folder(root, **HERE | {"hop": 150}, rows=rows)
+    assert large.fingerprint() == folder(root, **HERE, domain=domain).fingerprint()
+    other = folder(root, **HERE | {"hop": 150}, domain=domain)
     assert large.fingerprint() != other.fingerprint()
 
 
@@ -362,7 +362,7 @@ def test_nan_in_arrays(tmp_path):
         audio_problem(wave, np.arange(4) % 2, splits, ["a", "b"], problem.synthetic.frontend, depth=2, width=8)
 
 
-@pytest.mark.parametrize("change", [{"hop": 200}, {"bands": 20}, {"frontend": "mel"}, {"rows": "waveforms"}])
+@pytest.mark.parametrize("change", [{"hop": 200}, {"bands": 20}, {"frontend": "mel"}, {"domain": "waveforms"}])
 def test_a_frontend_that_does_not_match_the_artifact(tmp_path, change):
     root = two_classes(tmp_path / "mine")
     made = ddcore.distill(folder(root, **HERE), "random", ipc=1)

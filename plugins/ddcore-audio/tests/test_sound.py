@@ -101,7 +101,7 @@ def test_the_exported_folder_is_a_problem_with_the_same_rows(tmp_path):
     problem = toy.problem(waveforms=True)
     made = ddcore.distill(problem, "random", ipc=3)
     to_wav(made, None, tmp_path / "out")
-    own = folder(tmp_path / "out", sample_rate=toy.RATE, bands=16, window=256, hop=250, rows="waveforms", depth=2)
+    own = folder(tmp_path / "out", sample_rate=toy.RATE, bands=16, window=256, hop=250, domain="waveforms", depth=2)
     assert own.class_names == ("0-low", "1-mid", "2-high")
     assert {tuple(r.tolist()) for r in own.data.x} == {tuple(r.tolist()) for r in made.tensors["x"]}
 

@@ -46,14 +46,14 @@ def splits(n=20):
 
 def problem(kind="log-mel", *, waveforms=False, n=20, **more):
     wave, y = tones(n)
-    rows = "waveforms" if waveforms else "maps"
+    domain = "waveforms" if waveforms else "maps"
     return audio_problem(
         wave.astype(np.float32),
         y,
         splits(n),
         ["low", "mid", "high"],
         frontend(kind, **more),
-        rows=rows,
+        domain=domain,
         depth=2,
         width=8,
     )

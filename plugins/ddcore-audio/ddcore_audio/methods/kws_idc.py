@@ -29,7 +29,7 @@ class KWSOptions(IDCOptions):
 def _of_maps(problem: Problem[Any]) -> str | None:
     reason = of_sound(problem)
     if reason is None and problem.synthetic.waveforms:  # type: ignore[attr-defined]
-        return "its rows are waveforms, and maps are packed: --set problem.rows=maps"
+        return "its rows are waveforms, and maps are packed: --set problem.domain=maps"
     return reason
 
 
