@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import adam, alternating, beginning, graph_classification, with_pairs, without_edges
-from .stages import Decode, Start
+from .stages import Decode, Start, scaled
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
@@ -61,16 +61,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCDMXOptions
     return Plan((*beginning(options.start), start, matching, Decode(options.threshold)))
 
 
-def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """300 updates at ten times the learning rate."""
-    return {"steps": 300, "lr": 0.01}
-
-
-def quick_graph(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """500 updates, five along each network."""
-    return {"steps": 500, "outer": 2, "lr": 0.01}
-
-
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The defaults."""
     return {}
@@ -83,7 +73,7 @@ GCDM_X = Method(
     paper="Liu et al., CaT: Balanced Continual Graph Learning with Graph Condensation, ICDM 2023",
     options=GCDMXOptions,
     plan=plan,
-    presets={"quick": quick, "paper": paper},
+    presets={"quick": scaled(0.03, steps=200, model="sgc"), "paper": paper},
     refuses=graph_classification,
 )
 GCDM = Method(
@@ -93,6 +83,6 @@ GCDM = Method(
     paper="Liu et al., Graph Condensation via Receptive Field Distribution Matching, 2022 (arXiv 2206.13697)",
     options=GCDMOptions,
     plan=plan,
-    presets={"quick": quick_graph, "paper": paper},
+    presets={"quick": scaled(0.03, steps=200, outer=2), "paper": paper},
     refuses=graph_classification,
 )

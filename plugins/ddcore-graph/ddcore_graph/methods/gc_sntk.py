@@ -26,7 +26,9 @@ class GCSNTKOptions(Options):
 
     steps: int = Field(200, ge=1, description="updates of the set")
     lr: float = Field(
-        0.01, gt=0, description="learning rate of the features (Adam), in deviations of real ones: the paper has one of 1"
+        0.01,
+        gt=0,
+        description="learning rate of the features (Adam), in deviations of real ones: the paper has one of 1",
     )
     lr_labels: float = Field(0.01, gt=0, description="learning rate of learned labels (Adam)")
     reg: float = Field(1.0, ge=0, description="ridge, as a part of the kernel's mean diagonal")

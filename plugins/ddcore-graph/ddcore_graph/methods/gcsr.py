@@ -12,7 +12,7 @@ from ddcore.options import Options
 
 from .clusters import cluster_means
 from .gradient import graph_classification
-from .stages import Decode, Start, selected_features
+from .stages import Decode, Start, scaled, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -98,11 +98,6 @@ def _class_structure(work: Work[Any]) -> Any:  # (N', N')
     return (share / sizes)[of][:, of]
 
 
-def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """Five experts, 60 updates."""
-    return {"steps": 60, "experts": 5, "train_epochs": 60, "lr": 1e-4}
-
-
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The defaults."""
     return {}
@@ -115,7 +110,7 @@ GCSR = Method(
     paper="Liu et al., Graph Data Condensation via Self-expressive Graph Structure Reconstruction, KDD 2024",
     options=GCSROptions,
     plan=plan,
-    presets={"quick": quick, "paper": paper},
+    presets={"quick": scaled(3e-4, steps=60, experts=5, train_epochs=60), "paper": paper},
     needs=("experts",),
     refuses=graph_classification,
 )

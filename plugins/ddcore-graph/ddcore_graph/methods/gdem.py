@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import graph_classification
-from .stages import Decode, Start, selected_features
+from .stages import Decode, Start, scaled, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -77,11 +77,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GDEMOptions)
     return Plan((prepare, *starting_rows("real"), Start(make), matching, Decode(options.threshold)))
 
 
-def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """500 updates at higher learning rates."""
-    return {"steps": 500, "lr": 0.01, "lr_structure": 0.01}
-
-
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The defaults."""
     return {}
@@ -94,6 +89,6 @@ GDEM = Method(
     paper="Liu et al., Graph Distillation with Eigenbasis Matching, ICML 2024",
     options=GDEMOptions,
     plan=plan,
-    presets={"quick": quick, "paper": paper},
+    presets={"quick": scaled(0.05, steps=500, lr_structure=0.01), "paper": paper},
     refuses=graph_classification,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
-from .stages import Decode, Start, selected_features
+from .stages import Decode, Start, scaled, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -50,7 +50,7 @@ class FeatureOptions(Options):
     start: Literal["real", "k-means"] = Field(
         "real", description="where the features start: random real nodes, or the means of clusters of each class"
     )
-    model: str = Field("sgc-2", description="network of the problem's zoo that gradients are matched in")
+    model: str = Field("sgc", description="network of the problem's zoo that gradients are matched in")
 
 
 class GraphOptions(FeatureOptions):
@@ -165,14 +165,6 @@ def _gcond(problem: Problem[Any], counts: Mapping[int, int], options: GraphOptio
     return node_level(problem, options, with_pairs(options.hidden), alternating(options.outer))
 
 
-def _short(**more: Any) -> Preset:
-    def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-        """Fewer updates at higher learning rates."""
-        return more
-
-    return quick
-
-
 def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The commands of GCond's code by data set: those of Cora for graphs that it does not name."""
     table: Mapping[str, Mapping[str, Any]] = {
@@ -199,7 +191,7 @@ GCOND_X = _method(
     GCOND_PAPER,
     FeatureOptions,
     _gcond_x,
-    _short(steps=300, outer=10, inner=5, lr=0.01),
+    scaled(0.15, steps=100, outer=10, inner=5),
     _published_x,
 )
 GCOND = _method(
@@ -208,7 +200,7 @@ GCOND = _method(
     GCOND_PAPER,
     GraphOptions,
     _gcond,
-    _short(steps=500, outer=5, inner=5, lr=0.01, lr_structure=0.01),
+    scaled(0.15, steps=200, outer=20, inner=10, lr_structure=1e-3),
     _published,
 )
 
@@ -243,14 +235,19 @@ def _doscond(problem: Problem[Any], counts: Mapping[int, int], options: OneStepG
     return node_level(problem, options, with_pairs(options.hidden))
 
 
+def _as_they_are(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+    """The defaults."""
+    return {}
+
+
 DOSCOND_X = _method(
     "doscond-x",
     "One-step gradient matching on nodes, without edges.",
     DOSCOND_PAPER,
     OneStepFeatureOptions,
     _gcond_x,
-    _short(steps=200),
-    _short(),
+    scaled(0.15, steps=100, model="sgc"),
+    _as_they_are,
 )
 DOSCOND_NODE = _method(
     "doscond",
@@ -258,6 +255,6 @@ DOSCOND_NODE = _method(
     DOSCOND_PAPER,
     OneStepGraphOptions,
     _doscond,
-    _short(steps=200),
-    _short(),
+    scaled(0.15, steps=100, model="sgc"),
+    _as_they_are,
 )

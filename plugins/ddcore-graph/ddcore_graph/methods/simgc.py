@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import adam, alternating, graph_classification, with_pairs
-from .stages import Decode, Start
+from .stages import Decode, Start, scaled
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -56,11 +56,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: SimGCOptions
     return Plan((Prepare("teacher", teach), *starting_rows("real"), start, matching, Decode(options.threshold)))
 
 
-def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """300 updates."""
-    return {"steps": 300}
-
-
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The defaults."""
     return {}
@@ -73,7 +68,7 @@ SIMGC = Method(
     paper="Xiao et al., Simple Graph Condensation, ECML-PKDD 2024",
     options=SimGCOptions,
     plan=plan,
-    presets={"quick": quick, "paper": paper},
+    presets={"quick": scaled(0.1, steps=100), "paper": paper},
     needs=("teacher",),
     refuses=graph_classification,
 )

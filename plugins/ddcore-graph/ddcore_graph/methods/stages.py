@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ddcore.methods.base import Preset
     from ddcore.methods.plan import Work
     from ddcore.parametrizations.base import Synthetic
     from ddcore.problem import Problem
 
     from ..batch import Graph
 
-__all__ = ["Decode", "Start", "feature_scale", "selected_features"]
+__all__ = ["Decode", "Start", "feature_scale", "scaled", "selected_features"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ def feature_scale(problem: Problem[Any]) -> float:
     against."""
     batch = problem.data.take(problem.data.ids())
     return float(batch.x[batch.rows].std(0, unbiased=False).square().mean().sqrt()) or 1.0
+
+
+def scaled(lr: float, **more: Any) -> Preset:
+    """A preset whose learning rate of the features is in their standard deviations."""
+
+    def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
+        """Settings of which the learning rate fits the features."""
+        return {**more, "lr": float(f"{lr * feature_scale(problem):.2g}")}
+
+    return preset
 
 
 def selected_features(work: Work[Graph]) -> Any:  # (N, d)

@@ -12,7 +12,7 @@ from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
 from .gradient import graph_classification, without_edges
-from .stages import Start
+from .stages import Start, scaled
 
 if TYPE_CHECKING:
     from ddcore.experts import Training
@@ -103,12 +103,9 @@ def _sfgc(problem: Problem[Any], counts: Mapping[int, int], options: SFGCOptions
 
 
 def _quick(**more: Any) -> Preset:
-    def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-        """Three experts of 200 epochs; stretches of 100 epochs in 50 steps."""
-        short = {"steps": 60, "syn_steps": 50, "expert_epochs": 100, "experts": 3, "train_epochs": 200, "lr": 0.01}
-        return {**short, "lr_teacher": 0.4, "step_size": 0.5, **more}
-
-    return preset
+    """Three experts of 200 epochs; stretches of 100 epochs in 50 steps."""
+    short = {"steps": 60, "syn_steps": 50, "expert_epochs": 100, "experts": 3, "train_epochs": 200}
+    return scaled(0.03, **short, **more)
 
 
 def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

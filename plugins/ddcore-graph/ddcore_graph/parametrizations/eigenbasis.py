@@ -57,4 +57,5 @@ def block_model_basis(counts: Mapping[int, int], k: int, seed: int) -> Tensor:  
     a = (torch.rand(len(y), len(y), generator=generator(stream(seed, "block model"))) < p).double().triu(1)
     a = a + a.T + torch.eye(len(y), dtype=torch.float64)
     scale = a.sum(1).rsqrt()
-    return torch.linalg.eigh(torch.eye(len(y)).double() - scale[:, None] * a * scale).eigenvectors[:, :k].float()
+    basis: Tensor = torch.linalg.eigh(torch.eye(len(y)).double() - scale[:, None] * a * scale).eigenvectors
+    return basis[:, :k].float()

@@ -92,4 +92,5 @@ def transport_distance(real: Tensor, fake: Tensor, plan: Tensor) -> Tensor:  # (
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     middle = torch.linalg.eigvalsh(root @ plan.T @ real @ plan @ root)
     positive = torch.where(middle > 1e-12, middle, 1.0).sqrt() * (middle > 1e-12)
-    return (len(real) * fake.trace() - 2 * positive.sum()).abs()
+    distance: Tensor = (len(real) * fake.trace() - 2 * positive.sum()).abs()
+    return distance
