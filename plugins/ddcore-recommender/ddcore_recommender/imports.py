@@ -25,7 +25,7 @@ __all__ = ["imported_names", "read_imports", "sources"]
 LEFT_OUT = frozenset(
     {"test", "tests", "testing", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__"}
 )
-RULES = 1  # what `imported_names` and `LEFT_OUT` say: a change of theirs is another data set
+RULES = 2  # what `imported_names` and `LEFT_OUT` say: a change of theirs is another data set
 
 
 def sources() -> list[tuple[str, str, Path]]:
@@ -39,17 +39,18 @@ def sources() -> list[tuple[str, str, Path]]:
     return found
 
 
-def imported_names(tree: ast.Module, package: Sequence[str]) -> set[str]:
-    """The names that a module imports, relative ones resolved: `import a.b` is `a.b`, `from .c import d` `package.c.d`."""
-    found = set()
+def imported_names(tree: ast.Module, package: Sequence[str]) -> list[str]:
+    """The names that a module imports, in the order in which it first does, relative ones resolved: `import a.b` is `a.b`,
+    `from .c import d` `package.c.d`."""
+    found: list[str] = []
     for node in _statements(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             parent = list(package[: len(package) - node.level + 1]) if node.level else []
             module = ".".join([*parent, *([node.module] if node.module else [])])
-            found |= {f"{module}.{alias.name}" if alias.name != "*" else module for alias in node.names}
-    return found
+            found += [f"{module}.{alias.name}" if alias.name != "*" else module for alias in node.names]
+    return list(dict.fromkeys(found))
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -62,8 +63,8 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def read_imports() -> tuple[Table, str]:
-    """The whole table, a user a file and an item a name, and what it was read from: versions and counts. Read once, then
-    cached. Files that this Python cannot parse are left out."""
+    """The whole table, and what it was read from: versions and counts. A user is a file, an item a name, the time its place
+    in the file. Read once, then cached. Files that this Python cannot parse are left out."""
     where = [(name, version, folder, _files(folder)) for name, version, folder in sources()]
     of = [[name or "python", version, len(files)] for name, version, _, files in where]
     key = hashlib.sha256(json.dumps([RULES, of]).encode()).hexdigest()[:32]
@@ -74,7 +75,7 @@ def read_imports() -> tuple[Table, str]:
         what = ", ".join(f"{name} {version} ({n} files)" for name, version, n in of)
         write_text(said, json.dumps({"problem": "recommender/imports", "model": "", "what": what}) + "\n")
     pairs = np.array([line.split("\t") for line in packed.read_text("utf-8").splitlines()])
-    return named(pairs[:, 0], pairs[:, 1]), json.loads(said.read_text())["what"]
+    return named(pairs[:, 0], pairs[:, 1], time=np.arange(len(pairs))), json.loads(said.read_text())["what"]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -92,5 +93,5 @@ def _read(name: str, folder: Path, files: Sequence[Path]) -> Iterator[tuple[str,
             except (SyntaxError, ValueError):
                 continue
         user = ".".join(inside)
-        for item in sorted(imported_names(tree, inside[:-1])):
+        for item in imported_names(tree, inside[:-1]):
             yield user, item

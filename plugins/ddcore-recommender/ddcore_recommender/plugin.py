@@ -27,11 +27,20 @@ PUBLIC = {
 PARAMETRIZATIONS = {
     "users": ("users:UserSet", "Fake users: a weight for each user and item."),
     "gumbel-users": ("gumbel:GumbelUsers", "Fake users as sums of relaxed draws from the items."),
+    "sequences": ("sequences:SequenceSet", "Fake sequences: weights of items at each position."),
+    "low-rank-sequences": ("latent:LowRankSequences", "Fake sequences of low rank."),
+    "tucker-sequences": ("latent:TuckerSequences", "Fake sequences by Tucker decomposition."),
+    "clicks": ("clicks:ClickSet", "Fake rows: a distribution over the values of each field."),
+    "kept-interactions": ("keeping:KeptInteractions", "Interactions with probabilities of being kept."),
     "histories": ("users:SparseUsers", "Whole or partial histories of users, kept sparse."),
 }
 
 METHODS = {
     "distill-cf": ("distill_cf:DISTILL_CF", "Fake users that reconstruct the real ones, by kernel regression."),
+    "farzi": ("farzi:FARZI", "Low-rank sequences, through training by Adam."),
+    "td3": ("td3:TD3", "Sequences by Tucker decomposition, through windows of training."),
+    "cgm": ("cgm:CGM", "One-step gradient matching of dense relaxations of categorical fields."),
+    "dconrec": ("dconrec:DCONREC", "Interactions that are kept with learned probabilities."),
     "head-users": ("samplers:HEAD_USERS", "The users with the longest histories."),
     "random-interactions": ("samplers:RANDOM_INTERACTIONS", "Uniform interactions, of whomever they are."),
     "stratified": ("samplers:STRATIFIED", "The same share of every user's interactions."),
@@ -49,6 +58,12 @@ EXPORTERS = {
     "weights": ("to_dense_csr", "Fake users with their weights as a sparse matrix."),
 }
 
+RECIPES = {
+    "recommender@1": ("RECOMMENDER", "Mult-VAE's training: Adam, 200 epochs."),
+    "sequential@1": ("SEQUENTIAL", "SASRec's training: Adam, the best epoch of 200 on val."),
+    "clicks@1": ("CLICKS", "DeepFM's training: Adam, 20 epochs."),
+}
+
 
 @hookimpl
 def ddcore_entries() -> Iterator[Entry]:
@@ -57,6 +72,12 @@ def ddcore_entries() -> Iterator[Entry]:
     yield Entry(
         "problem", "recommender/imports", "ddcore_recommender.problems:imports", summary, offline=True, default=True
     )
+    summary = "The order in which source files of Python, NumPy and PyTorch import names."
+    yield Entry(
+        "problem", "recommender/import-order", "ddcore_recommender.sequential:import_order", summary, offline=True
+    )
+    summary = "Whether a file of a folder imports a name, in Python, NumPy and PyTorch."
+    yield Entry("problem", "recommender/import-clicks", "ddcore_recommender.ctr:import_clicks", summary, offline=True)
     for name, summary in PUBLIC.items():
         target = f"ddcore_recommender.public:{name.replace('-', '_')}"
         yield Entry("problem", f"recommender/{name}", target, summary)
@@ -66,6 +87,5 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("method", f"recommender/{name}", f"ddcore_recommender.methods.{target}", summary)
     for name, (target, summary) in EXPORTERS.items():
         yield Entry("exporter", f"recommender/{name}", f"ddcore_recommender.export:{target}", summary)
-    yield Entry(
-        "recipe", "recommender@1", "ddcore_recommender.protocol:RECOMMENDER", "Mult-VAE's training: Adam, 200 epochs."
-    )
+    for name, (target, summary) in RECIPES.items():
+        yield Entry("recipe", name, f"ddcore_recommender.protocol:{target}", summary)

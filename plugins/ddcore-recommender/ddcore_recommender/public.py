@@ -12,8 +12,10 @@ from pydantic import Field
 from ddcore.errors import DataError
 from ddcore.problem import Problem
 
+from .ctr import clicks_of
 from .problems import Negatives, ranking_problem
 from .readers import KINDS, Columns, read_file
+from .sequential import sequential_problem
 from .table import Split, Table, core, distinct, positives, split_table
 
 __all__ = ["amazon_beauty", "amazon_books", "amazon_magazine", "amazon_toys", "amazon_video_games", "file", "lastfm"]
@@ -29,35 +31,45 @@ PerUser = Annotated[
 PerItem = Annotated[int, Field(ge=1, description="and items this many, each counted after the other filter (k-core)")]
 How = Annotated[
     Split | None,
-    Field(description="by default the data's own split where it has one, else random 80/10/10 in each user"),
+    Field(
+        description="the data's own split where it has one; else random 80/10/10 in each user, leave-one-out for sequences"
+    ),
 ]
 Kind = Annotated[
-    Literal["ranking"],
-    Field(description="ranking: collaborative filtering"),
+    Literal["ranking", "sequential", "clicks"],
+    Field(description="collaborative filtering, the next item, or whether a weight reaches the threshold"),
 ]
+Length = Annotated[int, Field(ge=2, description="sequential: latest items that are looked at")]
 
 
 def _problem(
     table: Table,
     *,
     kind: str,
+    length: int,
     threshold: float | None,
     per_user: int | None,
     per_item: int,
     split: Split | None,
     negatives: int | None,
 ) -> Problem[Any]:
+    if kind == "clicks":
+        return clicks_of(table, threshold)
     own = table.split is not None
-    how: Split = split or ("column" if own else "random")
+    how: Split = split or ("column" if own else "leave-one-out" if kind == "sequential" else "random")
     least = per_user or (1 if how == "column" else 3)
-    kept = core(distinct(positives(table, threshold)), least, per_item)
-    return ranking_problem(split_table(kept, how), drawn=how != "column", negatives=negatives)
+    kept = split_table(core(distinct(positives(table, threshold)), least, per_item), how)
+    drawn = how != "column"
+    if kind == "sequential":
+        return sequential_problem(kept, length=length, drawn=drawn, negatives=negatives)
+    return ranking_problem(kept, drawn=drawn, negatives=negatives)
 
 
 def file(
     data: Path | None = None,
     *,
     kind: Kind = "ranking",
+    length: Length = 50,
     user: Annotated[str | None, Field(description="column of the user; user_id by default")] = None,
     item: Annotated[str | None, Field(description="column of the item; item_id by default")] = None,
     weight: Annotated[
@@ -69,6 +81,7 @@ def file(
     split_column: Annotated[
         str | None, Field(description="column of train, val and test; split where there is one")
     ] = None,
+    fields: Annotated[list[str], Field(description="clicks: other categorical columns")] = [],  # noqa: B006 - never changed
     separator: Annotated[
         str | None, Field(description="what stands between columns; by default what the suffix says")
     ] = None,
@@ -82,10 +95,11 @@ def file(
     a scipy CSR matrix of users by items as .npz."""
     if data is None or not data.is_file():
         raise DataError(f"recommender/file needs --data FILE ({', '.join(KINDS)}); got {data or 'nothing'}")
-    columns = Columns(user, item, weight, time, split_column)
+    columns = Columns(user, item, weight, time, split_column, tuple(fields))
     return _problem(
         read_file(data, columns, sep=separator),
         kind=kind,
+        length=length,
         threshold=threshold,
         per_user=per_user,
         per_item=per_item,
@@ -126,6 +140,7 @@ def _public(name: str, what: str, source: _Public) -> Callable[..., Problem[Any]
         data: Path | None = None,
         *,
         kind: Kind = "ranking",
+        length: Length = 50,
         threshold: Threshold = None,
         per_user: PerUser = None,
         per_item: PerItem = 1,
@@ -135,6 +150,7 @@ def _public(name: str, what: str, source: _Public) -> Callable[..., Problem[Any]
         return _problem(
             _read(name, data, source),
             kind=kind,
+            length=length,
             threshold=threshold,
             per_user=per_user,
             per_item=per_item,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ddcore.methods.plan import Work
     from ddcore.parametrizations.base import Synthetic
 
-__all__ = ["Become", "of_rankings"]
+__all__ = ["Become", "of_clicks", "of_rankings", "of_sequences"]
 
 
 @dataclass(frozen=True)
@@ -27,3 +27,15 @@ class Become:
 def of_rankings(problem: Any) -> str | None:
     """Why a method for histories refuses this problem; None where it has them."""
     return None if problem.input_space == "histories" else "it distils histories of users, and this problem has none"
+
+
+def of_sequences(problem: Any) -> str | None:
+    """Why a method for sequences refuses this problem."""
+    return None if problem.input_space.startswith("sequences") else "it distils sequences, and this problem has none"
+
+
+def of_clicks(problem: Any) -> str | None:
+    """Why a method for clicks refuses this problem."""
+    return (
+        None if problem.input_space == "fields" else "it distils rows of categorical fields, and this problem has none"
+    )
