@@ -1,0 +1,108 @@
+"""Checkpoints: their tables, networks and sentence vectors, and what does not fit."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from ddcore_text.data import token_space
+from ddcore_text.models import Encoded
+from ddcore_text.problems import text_problem
+from ddcore_text.tokens import train_tokenizer
+
+import ddcore
+from ddcore.errors import ArtifactError, DataError, OptionError
+from ddcore.imports import transformers
+
+
+@pytest.fixture(scope="module")
+def checkpoint(corpus_of, tmp_path_factory):
+    """A random BERT of one layer with a tokenizer of the corpus."""
+    hf, folder = transformers(), tmp_path_factory.mktemp("checkpoint")
+    words = train_tokenizer(corpus_of().train, 100)
+    marks = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    hf.PreTrainedTokenizerFast(tokenizer_object=words, **marks).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = hf.BertConfig(
+        vocab_size=words.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=24,
+    )
+    hf.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def problem(corpus_of, checkpoint):
+    return replace(text_problem(corpus_of(), encoder=str(checkpoint), length=12), name="text/small")
+
+
+def read(checkpoint, problem, net):
+    """Texts as the checkpoint reads them by itself: ids in, states out."""
+    hf = transformers()
+    batch = problem.data.take(list(problem.data.ids())[:5])
+    alone = hf.AutoModel.from_pretrained(checkpoint).eval()
+    return batch, alone(input_ids=batch.x, attention_mask=batch.mask.long()).last_hidden_state
+
+
+@torch.no_grad()
+def test_its_network_reads_the_table_as_it_reads_tokens(problem, checkpoint):
+    assert float(token_space(problem).table.square().mean()) == pytest.approx(1.0, rel=0.05)
+    net = problem.new_model(random.Random(0), "checkpoint").eval()
+    assert isinstance(net, Encoded)
+    batch, states = read(checkpoint, problem, net)
+    mean = (states * batch.mask.unsqueeze(-1)).sum(1) / batch.mask.sum(1, keepdim=True)
+    assert torch.allclose(net(batch).features, mean, atol=1e-4)
+    other = problem.new_model(random.Random(1), "checkpoint")
+    assert torch.equal(net.encoder.net.pooler.dense.weight, other.encoder.net.pooler.dense.weight)
+    assert not torch.equal(net.classifier.weight, other.classifier.weight)  # only the head is drawn
+
+
+@torch.no_grad()
+def test_sentence_vectors_are_the_mean_states(corpus_of, checkpoint, problem):
+    found = text_problem(corpus_of(), space="sentence", encoder=str(checkpoint), length=12)
+    batch, states = read(checkpoint, problem, None)
+    mean = torch.nn.functional.normalize((states * batch.mask.unsqueeze(-1)).sum(1) / batch.mask.sum(1, keepdim=True))
+    done = found.preprocessing.tensors
+    assert torch.allclose(found.data.x[list(found.data.ids())[:5]] * done["std"] + done["mean"], mean, atol=1e-4)
+
+
+def test_a_method_runs_on_its_network(problem):
+    options = {"steps": 2, "n_real": 8, "start": "real"}
+    made = ddcore.distill(problem, "text/attention-labels", ipc=1, options=options)
+    assert made.tensors["attention"].shape[1:4] == (1, 2, 1)  # one layer, two heads, the first word
+
+
+def test_texts_longer_than_the_network_are_asked_for_in_vain(corpus_of, checkpoint):
+    with pytest.raises(OptionError, match=r"length=64 and .* reads 24 tokens at most"):
+        text_problem(corpus_of(), encoder=str(checkpoint))
+
+
+def test_a_tokenizer_of_another_checkpoint_is_refused(corpus_of, checkpoint, tmp_path):
+    hf = transformers()
+    hf.AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    config = hf.AutoConfig.from_pretrained(checkpoint)
+    config.vocab_size = 20
+    hf.BertModel(config).save_pretrained(tmp_path)
+    with pytest.raises(DataError, match="different checkpoints"):
+        text_problem(corpus_of(), encoder=str(tmp_path), length=12)
+
+
+def test_what_is_no_checkpoint_is_named(corpus_of, tmp_path):
+    with pytest.raises(DataError, match="could be read from"):
+        text_problem(corpus_of(), encoder=str(tmp_path), length=12)
+
+
+def test_a_set_of_another_table_is_refused(problem, tokens, tmp_path):
+    made = ddcore.distill(problem, "dm", ipc=1, steps=1)
+    with pytest.raises(ArtifactError, match="input space"):
+        made.synthetic(tokens())
