@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import espeakng_loader
 import numpy as np
 import pytest
 import soundfile
@@ -262,6 +263,8 @@ def test_data_that_is_not_there_says_what_goes_where(tmp_path, make, said):
 def test_voices_are_in_one_split_alone_and_say_the_same_again():
     voices = [v for split in VOICES.values() for v in split]
     assert len(set(voices)) == len(voices) == 52
+    known = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
+    assert all((known / v).is_file() for v in voices), "an unknown variant is spoken by the plain voice"
     said = [Utterance("seven", "en-us", "croak", 150, 40), Utterance("seven", "en-029", "m3", 150, 40)]
     first, again = speak(said), speak(said)
     assert first[0][1] == 22_050

@@ -1,4 +1,4 @@
-"""Begin: a plan's stage that makes a set of another parametrization than the problem's plain one."""
+"""How the plugin's methods begin: on which problems, from which rows, and with a set of another parametrization."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ if TYPE_CHECKING:
 
     from ddcore.methods.plan import Stage, Work
     from ddcore.parametrizations import Synthetic
+    from ddcore.problem import Problem
 
-__all__ = ["Begin", "real_rows"]
+__all__ = ["Begin", "of_sound", "real_rows"]
+
+
+def of_sound(problem: Problem[Any]) -> str | None:
+    """Why a method refuses a problem that is not of audio."""
+    from ..sound import Sound
+
+    return None if isinstance(problem.synthetic, Sound) else "its rows are no sounds"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.methods.trajectory_matching import MTTOptions, matching, quick, training, window
 
-from .distrack import of_sound
+from .begin import Begin, of_sound, real_rows
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
@@ -44,7 +44,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DDFADOptions
 
     from ..cepstra import Cepstra
     from ..sound import sound_of
-    from .begin import Begin, real_rows
 
     def tied(work: Any, start: Any) -> Cepstra:
         sound = sound_of(work.problem)

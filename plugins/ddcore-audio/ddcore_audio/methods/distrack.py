@@ -11,11 +11,13 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
+from .begin import Begin, of_sound, real_rows
+
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
     from ddcore.problem import Problem
 
-__all__ = ["DISTRACK", "DisTrackOptions", "of_sound"]
+__all__ = ["DISTRACK", "DisTrackOptions"]
 
 
 class DisTrackOptions(Options):
@@ -30,13 +32,6 @@ class DisTrackOptions(Options):
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
-def of_sound(problem: Problem[Any]) -> str | None:
-    """Why a method refuses a problem that is not of audio."""
-    from ..sound import Sound
-
-    return None if isinstance(problem.synthetic, Sound) else "its rows are no sounds"
-
-
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: DisTrackOptions) -> Plan:
     """Noise or random real rows as short clips, then distribution matching with contrast."""
     import torch
@@ -47,7 +42,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DisTrackOpti
     from ..objectives import ContrastiveMeans
     from ..packed import ShortClips
     from ..sound import sound_of
-    from .begin import Begin, real_rows
 
     objective = ContrastiveMeans(n_real=options.n_real, weight=options.contrast, networks=Fresh(options.model))
     begin = Begin(

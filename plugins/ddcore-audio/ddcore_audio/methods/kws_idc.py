@@ -11,7 +11,7 @@ from pydantic import Field
 from ddcore.methods.base import Method, siamese
 from ddcore.methods.gradient_matching import IDCOptions
 
-from .distrack import of_sound
+from .begin import Begin, of_sound, real_rows
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
@@ -43,7 +43,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: KWSOptions) 
 
     from ..packed import Formations
     from ..sound import sound_of
-    from .begin import Begin, real_rows
 
     f = options.factor
     begin = Begin(

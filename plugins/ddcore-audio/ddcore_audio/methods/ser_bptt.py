@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ddcore.methods.base import Method
 from ddcore.methods.meta_learning import DDOptions
 
-from .distrack import of_sound
+from .begin import Begin, of_sound, real_rows
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -33,7 +33,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DDOptions) -
 
     from ..fixed_start import FixedNetwork, FixedStart
     from ..sound import sound_of
-    from .begin import Begin, real_rows
 
     def begin(work: Any, start: Any) -> FixedStart:
         net = work.problem.new_model(work.rng("network"), options.model)
