@@ -102,7 +102,7 @@ def test_at_most_reads_every_node_of_a_small_class_once(problem):
 
 def test_edges_move_for_ten_networks_and_features_for_forty(problem, graph):
     """GCond, algorithm 1, with tau_1 = 10 and tau_2 = 40 counted in networks of `outer` updates."""
-    moves = alternating(outer=2)
+    moves = alternating(2, 10, 40)
     assert {moves(t) for t in range(20)} == {("structure",)}
     assert {moves(t) for t in range(20, 100)} == {("rows",)}
     assert moves(100) == ("structure",)

@@ -10,8 +10,8 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import adam, alternating, beginning, graph_classification, with_pairs, without_edges
-from .stages import Decode, Start, scaled
+from .gradient import alternating, beginning, graph_classification, with_pairs, without_edges
+from .stages import Decode, Start, feature_adam
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
@@ -26,7 +26,7 @@ class GCDMXOptions(Options):
     steps: int = Field(2000, ge=1, description="updates of the set")
     outer: int = Field(1, ge=1, description="updates along the training of one network")
     inner: int = Field(0, ge=0, description="steps of the network down the same loss between two updates (Adam)")
-    lr: float = Field(1e-3, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.02, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_net: float = Field(0.01, gt=0, description="learning rate of the networks")
     n_real: int = Field(256, ge=1, description="real nodes of each class in an update, all where there are no more")
     start: Literal["real", "k-means"] = Field(
@@ -43,6 +43,8 @@ class GCDMOptions(GCDMXOptions):
     lr_structure: float = Field(1e-3, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
     threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
+    structure_turns: int = Field(10, ge=0, description="networks along which the edges move, in turn with ...")
+    feature_turns: int = Field(40, ge=1, description="... networks along which the features move")
 
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCDMXOptions) -> Plan:
@@ -53,10 +55,12 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCDMXOptions
 
     objective = ReceptiveFieldMatching(options.n_real, options.outer, options.inner, options.lr_net, options.model)
     if not isinstance(options, GCDMOptions):
-        return Plan(
-            (*beginning(options.start), Start(without_edges), Synthesise(objective, options.steps, adam(options)))
-        )
-    matching = Synthesise(objective, options.steps, adam(options), moves=alternating(options.outer))
+        matching = Synthesise(objective, options.steps, feature_adam(problem, options.lr))
+        return Plan((*beginning(options.start), Start(without_edges), matching))
+    adam = feature_adam(problem, options.lr, structure=options.lr_structure)
+    matching = Synthesise(
+        objective, options.steps, adam, moves=alternating(options.outer, options.structure_turns, options.feature_turns)
+    )
     start = Start(with_pairs(options.hidden))
     return Plan((*beginning(options.start), start, matching, Decode(options.threshold)))
 
@@ -73,7 +77,7 @@ GCDM_X = Method(
     paper="Liu et al., CaT: Balanced Continual Graph Learning with Graph Condensation, ICDM 2023",
     options=GCDMXOptions,
     plan=plan,
-    presets={"quick": scaled(0.03, steps=200, model="sgc"), "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 200, "model": "sgc"}, "paper": paper},
     refuses=graph_classification,
 )
 GCDM = Method(
@@ -83,6 +87,6 @@ GCDM = Method(
     paper="Liu et al., Graph Condensation via Receptive Field Distribution Matching, 2022 (arXiv 2206.13697)",
     options=GCDMOptions,
     plan=plan,
-    presets={"quick": scaled(0.03, steps=200, outer=2), "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 200, "structure_turns": 1, "feature_turns": 4}, "paper": paper},
     refuses=graph_classification,
 )

@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import graph_classification, without_edges
-from .stages import Start, feature_scale
+from .stages import Start, feature_adam
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -40,10 +40,7 @@ class GCSNTKOptions(Options):
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSNTKOptions) -> Plan:
     """Random real nodes, then regression on them predicts the real nodes."""
-    import torch
-
     from ddcore.methods.coresets import starting_rows
-    from ddcore.methods.optimisers import per_group
     from ddcore.methods.plan import Plan, Synthesise
     from ddcore.objectives.kernel import KernelRegression
 
@@ -62,8 +59,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSNTKOption
         centre=False,
     )
 
-    rates = {"rows": options.lr * feature_scale(problem), "labels": options.lr_labels}
-    adam = per_group(torch.optim.Adam, rates)
+    adam = feature_adam(problem, options.lr, labels=options.lr_labels)
     return Plan((*starting_rows("real"), Start(without_edges), Synthesise(objective, options.steps, adam, ready=ready)))
 
 

@@ -12,7 +12,7 @@ from ddcore.options import Options
 
 from .clusters import cluster_means
 from .gradient import graph_classification
-from .stages import Decode, Start, scaled, selected_features
+from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -29,7 +29,7 @@ class GCSROptions(Options):
     syn_steps: int = Field(5, ge=1, description="N: training steps on the set along one stretch")
     expert_epochs: int = Field(2, ge=1, description="M: epochs of the expert that they are matched with")
     max_start_epoch: int = Field(50, ge=1, description="a stretch starts before this epoch of the expert")
-    lr: float = Field(1e-6, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(1e-4, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     step_size: float = Field(0.01, gt=0, description="learning rate of training on the set")
     alpha: float = Field(1.0, gt=0, description="weight of the classes' structure P")
     beta: float = Field(1.0, gt=0, description="weight of Q")
@@ -44,8 +44,6 @@ class GCSROptions(Options):
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSROptions) -> Plan:
     """Linear experts, propagated features, then short stretches."""
-    import torch
-
     from ddcore.experts import Training
     from ddcore.methods.plan import Experts, Plan, Synthesise
 
@@ -69,12 +67,10 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSROptions)
         window = Window(work.results["experts"], options.max_start_epoch, span=options.expert_epochs)
         return TrajectoryMatching(window, options.syn_steps, augment=None, memory="graph")
 
-    def adam(groups: Any) -> Any:
-        return torch.optim.Adam(groups, lr=options.lr)
-
     rows = len(problem.data.ids())
     training = Training(options.train_epochs, options.lr_teacher, size=rows, augment=None)
     start = Start(lambda work: cluster_means(work, options.hops))
+    adam = feature_adam(problem, options.lr)
     experts, matching = Experts(options.experts, training, "sgc"), Synthesise(objective, options.steps, adam)
     return Plan((experts, start, Start(make), matching, Decode(options.threshold)))
 
@@ -110,7 +106,10 @@ GCSR = Method(
     paper="Liu et al., Graph Data Condensation via Self-expressive Graph Structure Reconstruction, KDD 2024",
     options=GCSROptions,
     plan=plan,
-    presets={"quick": scaled(3e-4, steps=60, experts=5, train_epochs=60), "paper": paper},
+    presets={
+        "quick": lambda problem, counts: {"steps": 60, "experts": 5, "train_epochs": 60, "lr": 1e-3},
+        "paper": paper,
+    },
     needs=("experts",),
     refuses=graph_classification,
 )

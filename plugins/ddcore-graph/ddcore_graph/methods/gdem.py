@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import graph_classification
-from .stages import Decode, Start, scaled, selected_features
+from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -34,17 +34,14 @@ class GDEMOptions(Options):
     gamma: float = Field(1.0, ge=0, description="weight of the basis being orthogonal")
     basis_steps: int = Field(5, ge=1, description="updates of the basis in turn ...")
     feature_steps: int = Field(5, ge=1, description="... and of the features")
-    lr: float = Field(1e-3, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.01, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_structure: float = Field(1e-3, gt=0, description="learning rate of the basis (Adam)")
     threshold: float = Field(0.01, ge=0, description="edges of less weight are left out of the result")
 
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: GDEMOptions) -> Plan:
     """The real eigenvectors, real nodes with the basis of a block model, then the match of both in turn."""
-    import torch
-
     from ddcore.methods.coresets import starting_rows
-    from ddcore.methods.optimisers import per_group
     from ddcore.methods.plan import Plan, Prepare, Synthesise
 
     k = min(options.vectors or sum(counts.values()), sum(counts.values()), len(problem.data.take(problem.data.ids()).x))
@@ -71,7 +68,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GDEMOptions)
         turn = step % (options.basis_steps + options.feature_steps)
         return ("structure",) if turn < options.basis_steps else ("rows",)
 
-    adam = per_group(torch.optim.Adam, {"rows": options.lr, "structure": options.lr_structure})
+    adam = feature_adam(problem, options.lr, structure=options.lr_structure)
     matching = Synthesise(objective, options.steps, adam, moves=moves)
     prepare = Prepare("eigenpairs", eigenpairs)
     return Plan((prepare, *starting_rows("real"), Start(make), matching, Decode(options.threshold)))
@@ -89,6 +86,6 @@ GDEM = Method(
     paper="Liu et al., Graph Distillation with Eigenbasis Matching, ICML 2024",
     options=GDEMOptions,
     plan=plan,
-    presets={"quick": scaled(0.05, steps=500, lr_structure=0.01), "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 500, "lr": 0.05, "lr_structure": 0.01}, "paper": paper},
     refuses=graph_classification,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
-from .stages import Decode, Start, scaled, selected_features
+from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -41,7 +41,7 @@ class FeatureOptions(Options):
     )
     outer: int = Field(20, ge=1, description="updates along the training of one network")
     inner: int = Field(15, ge=0, description="steps of network training on the set between two updates (Adam)")
-    lr: float = Field(1e-4, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.01, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_net: float = Field(0.01, gt=0, description="learning rate of the networks")
     n_real: int = Field(256, ge=1, description="real nodes of each class in an update, all where there are no more")
     distance: Literal["layer-cosine", "layer-cosine+norm", "cosine", "mse"] = Field(
@@ -59,12 +59,14 @@ class GraphOptions(FeatureOptions):
     lr_structure: float = Field(1e-4, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
     threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
+    structure_turns: int = Field(10, ge=0, description="networks along which the edges move, in turn with ...")
+    feature_turns: int = Field(40, ge=1, description="... networks along which the features move")
 
 
 Make = Callable[["Work[Any]"], "Synthetic[Any]"]
 
 
-def alternating(outer: int, structure: int = 10, features: int = 40) -> Callable[[int], Collection[str]]:
+def alternating(outer: int, structure: int, features: int) -> Callable[[int], Collection[str]]:
     """What moves at an update: the edges for `structure` networks of `outer` updates, then the features for `features`."""
 
     def moves(step: int) -> Collection[str]:
@@ -91,16 +93,6 @@ def with_pairs(hidden: int) -> Make:
     return make
 
 
-def adam(options: Any) -> Callable[[Any], Any]:
-    """Adam, with a learning rate of the edges' own."""
-    import torch
-
-    from ddcore.methods.optimisers import per_group
-
-    edges = getattr(options, "lr_structure", options.lr)
-    return per_group(torch.optim.Adam, {"rows": options.lr, "structure": edges})
-
-
 def beginning(start: str) -> Any:
     """The stages that pick what the features start from."""
     from ddcore.methods.coresets import starting_rows
@@ -112,7 +104,13 @@ def beginning(start: str) -> Any:
     return (Start(lambda work: cluster_means(work, hops=0)),)
 
 
-def node_level(problem: Problem[Any], options: FeatureOptions, make: Make, moves: Any = None) -> Plan:
+def node_level(
+    problem: Problem[Any],
+    options: FeatureOptions,
+    make: Make,
+    moves: Callable[[int], Collection[str]] | None = None,
+    edges: tuple[float, float] | None = None,  # learning rate of the edges, and the threshold of the result
+) -> Plan:
     """Real nodes, then matching along the training of networks on the set."""
     from ddcore.methods.plan import Plan, Synthesise
 
@@ -121,8 +119,9 @@ def node_level(problem: Problem[Any], options: FeatureOptions, make: Make, moves
 
     networks = TrainedOnGraph(options.outer, options.inner, options.lr_net, options.model)
     objective = NodeGradientMatching(n_real=options.n_real, distance=options.distance, networks=networks)
-    matching = Synthesise(objective, options.steps, adam(options), moves=moves)
-    last = (Decode(options.threshold),) if isinstance(options, GraphOptions) else ()
+    adam = feature_adam(problem, options.lr, **({"structure": edges[0]} if edges else {}))
+    matching = Synthesise(objective, options.steps, adam, moves=moves)
+    last = (Decode(edges[1]),) if edges else ()
     return Plan((*beginning(options.start), Start(make), matching, *last))
 
 
@@ -161,8 +160,14 @@ def _gcond_x(problem: Problem[Any], counts: Mapping[int, int], options: FeatureO
 
 
 def _gcond(problem: Problem[Any], counts: Mapping[int, int], options: GraphOptions) -> Plan:
-    """The edges for ten networks, then the features for forty."""
-    return node_level(problem, options, with_pairs(options.hidden), alternating(options.outer))
+    """The edges along some networks, then the features along others."""
+    turns = alternating(options.outer, options.structure_turns, options.feature_turns)
+    return node_level(problem, options, with_pairs(options.hidden), turns, (options.lr_structure, options.threshold))
+
+
+def _fixed(**settings: Any) -> Preset:
+    """The same everywhere."""
+    return lambda problem, counts: settings
 
 
 def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -191,7 +196,7 @@ GCOND_X = _method(
     GCOND_PAPER,
     FeatureOptions,
     _gcond_x,
-    scaled(0.15, steps=100, outer=10, inner=5),
+    _fixed(lr=0.1, steps=100, outer=10, inner=5),
     _published_x,
 )
 GCOND = _method(
@@ -200,7 +205,7 @@ GCOND = _method(
     GCOND_PAPER,
     GraphOptions,
     _gcond,
-    scaled(0.15, steps=200, outer=20, inner=10, lr_structure=1e-3),
+    _fixed(lr=0.1, steps=200, inner=10, lr_structure=1e-3, structure_turns=1, feature_turns=4),
     _published,
 )
 
@@ -217,27 +222,24 @@ class OneStepFeatureOptions(FeatureOptions):
     steps: int = Field(1000, ge=1, description="updates of the set, each with a fresh network")
     outer: int = Field(1, ge=1, description="updates along the training of one network")
     inner: int = Field(0, ge=0, description="steps of network training on the set between two updates (Adam)")
-    lr: float = Field(0.01, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.1, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     distance: Literal["layer-cosine", "layer-cosine+norm", "cosine", "mse"] = Field(
         "mse", description="distance of two gradients"
     )
     model: str = Field("gcn", description="network of the problem's zoo that gradients are matched in")
 
 
-class OneStepGraphOptions(OneStepFeatureOptions, GraphOptions):
+class OneStepGraphOptions(OneStepFeatureOptions):
     """One-step gradient matching on nodes, with edges. Defaults: Jin et al. 2022 (DosCond), their code."""
 
     lr_structure: float = Field(0.01, gt=0, description="learning rate of the edges' network (Adam)")
+    hidden: int = Field(128, ge=1, description="width of the edges' network")
+    threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
 
 
 def _doscond(problem: Problem[Any], counts: Mapping[int, int], options: OneStepGraphOptions) -> Plan:
     """Edges and features together, in a fresh network at every update."""
-    return node_level(problem, options, with_pairs(options.hidden))
-
-
-def _as_they_are(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
+    return node_level(problem, options, with_pairs(options.hidden), edges=(options.lr_structure, options.threshold))
 
 
 DOSCOND_X = _method(
@@ -246,8 +248,8 @@ DOSCOND_X = _method(
     DOSCOND_PAPER,
     OneStepFeatureOptions,
     _gcond_x,
-    scaled(0.15, steps=100, model="sgc"),
-    _as_they_are,
+    _fixed(steps=100, model="sgc"),
+    _fixed(),
 )
 DOSCOND_NODE = _method(
     "doscond",
@@ -255,6 +257,6 @@ DOSCOND_NODE = _method(
     DOSCOND_PAPER,
     OneStepGraphOptions,
     _doscond,
-    scaled(0.15, steps=100, model="sgc"),
-    _as_they_are,
+    _fixed(steps=100, model="sgc"),
+    _fixed(),
 )

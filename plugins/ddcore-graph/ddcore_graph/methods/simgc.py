@@ -10,8 +10,8 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import adam, alternating, graph_classification, with_pairs
-from .stages import Decode, Start, scaled
+from .gradient import alternating, graph_classification, with_pairs
+from .stages import Decode, Start, feature_adam
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -26,10 +26,12 @@ class SimGCOptions(Options):
     steps: int = Field(2000, ge=1, description="updates of the set")
     alpha: float = Field(10.0, ge=0, description="weight of the moments' match")
     beta: float = Field(0.1, ge=0, description="weight of smoothness")
-    lr: float = Field(0.05, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.05, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_structure: float = Field(0.01, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
     threshold: float = Field(0.01, ge=0, le=1, description="edges of less weight are left out of the result")
+    structure_turns: int = Field(10, ge=0, description="updates of the edges, in turn with ...")
+    feature_turns: int = Field(40, ge=1, description="... updates of the features")
     teacher_steps: int = Field(600, ge=1, description="full-batch steps of the teacher's training (Adam 0.01)")
 
 
@@ -51,7 +53,10 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: SimGCOptions
 
         return Alignment(work.results["teacher"], alpha=options.alpha, beta=options.beta)
 
-    matching = Synthesise(objective, options.steps, adam(options), moves=alternating(1))
+    adam = feature_adam(problem, options.lr, structure=options.lr_structure)
+    matching = Synthesise(
+        objective, options.steps, adam, moves=alternating(1, options.structure_turns, options.feature_turns)
+    )
     start = Start(with_pairs(options.hidden))
     return Plan((Prepare("teacher", teach), *starting_rows("real"), start, matching, Decode(options.threshold)))
 
@@ -68,7 +73,7 @@ SIMGC = Method(
     paper="Xiao et al., Simple Graph Condensation, ECML-PKDD 2024",
     options=SimGCOptions,
     plan=plan,
-    presets={"quick": scaled(0.1, steps=100), "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 100}, "paper": paper},
     needs=("teacher",),
     refuses=graph_classification,
 )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddcore.methods.base import Preset
     from ddcore.methods.plan import Work
     from ddcore.parametrizations.base import Synthetic
     from ddcore.problem import Problem
 
     from ..batch import Graph
 
-__all__ = ["Decode", "Start", "feature_scale", "scaled", "selected_features"]
+__all__ = ["Decode", "Start", "feature_adam", "feature_scale", "selected_features"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,13 @@ def feature_scale(problem: Problem[Any]) -> float:
     return float(batch.x[batch.rows].std(0, unbiased=False).square().mean().sqrt()) or 1.0
 
 
-def scaled(lr: float, **more: Any) -> Preset:
-    """A preset whose learning rate of the features is in their standard deviations."""
+def feature_adam(problem: Problem[Any], lr: float, **rates: float) -> Callable[[Any], Any]:
+    """Adam, whose learning rate of the features is in their deviations, and with rates of the set's other groups."""
+    import torch
 
-    def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-        """Settings of which the learning rate fits the features."""
-        return {**more, "lr": float(f"{lr * feature_scale(problem):.2g}")}
+    from ddcore.methods.optimisers import per_group
 
-    return preset
+    return per_group(torch.optim.Adam, {"rows": lr * feature_scale(problem), **rates})
 
 
 def selected_features(work: Work[Graph]) -> Any:  # (N, d)

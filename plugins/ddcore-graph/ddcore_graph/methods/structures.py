@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ddcore.methods.base import Method, Preset
 
-from .gradient import GraphOptions, adam, alternating, beginning, graph_classification, with_pairs
-from .stages import Decode, Start, scaled, selected_features
+from .gradient import GraphOptions, alternating, beginning, graph_classification, with_pairs
+from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -22,7 +22,9 @@ __all__ = ["CTRL", "MSGC", "SGDD", "CTRLOptions", "MSGCOptions", "SGDDOptions"]
 
 def _quick(**more: Any) -> Preset:
     """GCond's quick preset, and the method's own."""
-    return scaled(0.15, **{"steps": 100, "outer": 20, "inner": 10, "lr_structure": 1e-3, **more})
+    settings = {"steps": 100, "inner": 10, "lr": 0.1, "lr_structure": 1e-3, **more}
+    settings |= {"structure_turns": 1, "feature_turns": 4}
+    return lambda problem, counts: settings
 
 
 def _defaults(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -30,7 +32,14 @@ def _defaults(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, 
     return {}
 
 
-def _plan(options: GraphOptions, make: Any, objective: Any = None, averaging: float | None = None, **more: Any) -> Plan:
+def _plan(
+    problem: Problem[Any],
+    options: GraphOptions,
+    make: Any,
+    objective: Any = None,
+    averaging: float | None = None,
+    **more: Any,
+) -> Plan:
     """GCond's plan with another parametrization or objective."""
     from ddcore.methods.plan import Plan, Synthesise
 
@@ -41,8 +50,9 @@ def _plan(options: GraphOptions, make: Any, objective: Any = None, averaging: fl
     matching = (objective or NodeGradientMatching)(
         n_real=options.n_real, distance=options.distance, networks=networks, **more
     )
-    moves = alternating(options.outer)
-    synthesise = Synthesise(matching, options.steps, adam(options), moves=moves, averaging=averaging)
+    moves = alternating(options.outer, options.structure_turns, options.feature_turns)
+    adam = feature_adam(problem, options.lr, structure=options.lr_structure)
+    synthesise = Synthesise(matching, options.steps, adam, moves=moves, averaging=averaging)
     return Plan((*beginning(options.start), Start(make), synthesise, Decode(options.threshold)))
 
 
@@ -62,7 +72,7 @@ class CTRLOptions(GraphOptions):
 def _ctrl(problem: Problem[Any], counts: Mapping[int, int], options: CTRLOptions) -> Plan:
     from ..objectives.gradient import DirectionAndLength
 
-    return _plan(options, with_pairs(options.hidden), DirectionAndLength, beta=options.beta)
+    return _plan(problem, options, with_pairs(options.hidden), DirectionAndLength, beta=options.beta)
 
 
 CTRL = Method(
@@ -102,7 +112,7 @@ def _msgc(problem: Problem[Any], counts: Mapping[int, int], options: MSGCOptions
             work.counts, selected_features(work), edges, which, work.rng("pairs"), hidden=options.hidden
         )
 
-    return _plan(options, make, averaging=options.averaging)
+    return _plan(problem, options, make, averaging=options.averaging)
 
 
 MSGC = Method(
@@ -138,7 +148,7 @@ def _sgdd(problem: Problem[Any], counts: Mapping[int, int], options: SGDDOptions
         more = {"hidden": options.hidden, "rho": options.rho, "weight": options.transport}
         return GraphonGraph(work.counts, x, real, rng, **more)  # type: ignore[arg-type]
 
-    return _plan(options, make)
+    return _plan(problem, options, make)
 
 
 def _dense_part(problem: Problem[Any], most: int) -> Any:  # (m, m)

@@ -12,7 +12,7 @@ from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
 from .gradient import graph_classification, without_edges
-from .stages import Start, scaled
+from .stages import Start, feature_adam
 
 if TYPE_CHECKING:
     from ddcore.experts import Training
@@ -34,7 +34,7 @@ class SFGCOptions(Options):
     syn_steps: int = Field(1000, ge=1, description="training steps on the set along one stretch")
     expert_epochs: int = Field(1500, ge=1, description="epochs of the expert that they are matched with")
     max_start_epoch: int = Field(40, ge=1, description="a stretch starts before this epoch of the expert")
-    lr: float = Field(1e-3, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.1, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     step_size: float = Field(0.5, gt=0, description="where the learned step size of training on the set starts")
     lr_step_size: float = Field(1e-3, ge=0, description="learning rate of the step size's logarithm (Adam)")
     experts: int = Field(20, ge=1, description="networks that are trained on the real graph; the paper has 200")
@@ -64,11 +64,8 @@ def _features(problem: Problem[Any]) -> tuple[Stage, ...]:
     return (Select(choose), Start(without_edges))
 
 
-def _matching(options: SFGCOptions, make: Any, ready: Any, lr_labels: float = 0.0) -> Stage:
+def _matching(problem: Problem[Any], options: SFGCOptions, make: Any, ready: Any, lr_labels: float = 0.0) -> Stage:
     """The updates of the set; its best state by kernel regression is the result."""
-    import torch
-
-    from ddcore.methods.optimisers import per_group
     from ddcore.methods.plan import Synthesise
 
     from ..kernels.sntk import SNTK
@@ -77,8 +74,8 @@ def _matching(options: SFGCOptions, make: Any, ready: Any, lr_labels: float = 0.
     def objective(work: Work[Any]) -> Objective:
         return BestOnVal(make(work.results["experts"]), SNTK(), options.score_every)
 
-    rates = {"rows": options.lr, "labels": lr_labels, "step_size": options.lr_step_size}
-    return Synthesise(objective, options.steps, per_group(torch.optim.Adam, rates), ready=ready)
+    adam = feature_adam(problem, options.lr, labels=lr_labels, step_size=options.lr_step_size)
+    return Synthesise(objective, options.steps, adam, ready=ready)
 
 
 def _learn_step_size(options: SFGCOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
@@ -99,13 +96,13 @@ def _sfgc(problem: Problem[Any], counts: Mapping[int, int], options: SFGCOptions
         return NodeTrajectoryMatching(window, options.syn_steps, augment=None)
 
     experts = Experts(options.experts, _training(problem, options), MODEL)
-    return Plan((experts, *_features(problem), _matching(options, make, partial(_learn_step_size, options))))
+    return Plan((experts, *_features(problem), _matching(problem, options, make, partial(_learn_step_size, options))))
 
 
 def _quick(**more: Any) -> Preset:
     """Three experts of 200 epochs; stretches of 100 epochs in 50 steps."""
     short = {"steps": 60, "syn_steps": 50, "expert_epochs": 100, "experts": 3, "train_epochs": 200}
-    return scaled(0.03, **short, **more)
+    return lambda problem, counts: {**short, "lr": 0.03, **more}
 
 
 def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -143,7 +140,7 @@ class GEOMOptions(SFGCOptions):
     expert_epochs: int = Field(1400, ge=1, description="epochs of the expert that they are matched with")
     min_start_epoch: int = Field(50, ge=1, description="a stretch starts before this epoch at first")
     max_start_epoch: int = Field(200, ge=1, description="and one epoch later with each update, up to this one")
-    lr: float = Field(1e-4, gt=0, description="learning rate of the features (Adam)")
+    lr: float = Field(0.01, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_labels: float = Field(1e-3, gt=0, description="learning rate of the labels' logits (Adam)")
     beta: float = Field(0.01, ge=0, description="weight of what the experts know of the nodes")
     easy: float = Field(
@@ -174,7 +171,7 @@ def _geom(problem: Problem[Any], counts: Mapping[int, int], options: GEOMOptions
     curriculum = Curriculum(options.easy, options.whole, harder=options.train_epochs, dropped=0.0)
     training = _training(problem, options, curriculum=curriculum)
     experts = Experts(options.experts, training, MODEL, on=lambda work: easy_first(work.problem))
-    return Plan((experts, *_features(problem), _matching(options, make, ready, options.lr_labels)))
+    return Plan((experts, *_features(problem), _matching(problem, options, make, ready, options.lr_labels)))
 
 
 def _opinions(work: Work[Any], synthetic: Synthetic[Any]) -> Any:  # (N', k)
