@@ -62,6 +62,22 @@ def test_waveforms_are_moved_too(method):
     assert made.tensors["x"].isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("method", "how", "options"),
+    [
+        ("audio/distrack", {}, {"steps": 40, "n_real": 14}),
+        ("audio/distrack", {"waveforms": True}, {"steps": 40, "n_real": 14}),
+        ("audio/distrack", {}, {"steps": 40, "n_real": 14, "pieces": 2}),
+        ("audio/kws-idc", {}, {"steps": 60, "n_real": 14, "inner": 0, "start": "noise", "lr": 0.3}),
+        ("audio/ser-bptt", {}, {"steps": 25, "n_real": 42, "lr": 0.1, "step_size": 0.1, "epochs": 5}),
+    ],
+)
+def test_updates_bring_the_loss_down(method, how, options):
+    history = ddcore.distill(toy.problem(**how), method, ipc=1, options={"start": "noise", **options}).history
+    first, last = (sum(r["loss"] for r in part) for part in (history[:6], history[-6:]))
+    assert last < 0.8 * first
+
+
 def test_ddfad_ties_differences_to_cepstra():
     problem = toy.problem(kind="mfcc")
     free, tied = (
