@@ -52,10 +52,18 @@ def smoothest(w: Matrix, k: int, seed: int) -> Floats:  # (n, at most k)
 def local_variation(w: Matrix, degree: Floats, a: Floats, nodes: NDArray[Any]) -> float:  # a: (n, k)
     """What contracting the nodes costs: how much the signals `a` vary among them, over one less than their number. Edges that
     leave the set count twice."""
-    inside = w[nodes][:, nodes].toarray()
-    lap = np.diag(2 * degree[nodes] - inside.sum(1)) - inside
+    start, length = w.indptr[nodes], w.indptr[nodes + 1] - w.indptr[nodes]
+    row = np.repeat(np.arange(len(nodes)), length)
+    entry = np.repeat(start - np.cumsum(length) + length, length) + np.arange(len(row))
+    order = np.argsort(nodes)
+    place = np.searchsorted(nodes, w.indices[entry], sorter=order)
+    column = order[np.minimum(place, len(nodes) - 1)]
+    inside = nodes[column] == w.indices[entry]
+    row, column, value = row[inside], column[inside], w.data[entry[inside]]
     b = a[nodes] - a[nodes].mean(0)
-    return float(np.linalg.norm(b.T @ lap @ b)) / (len(nodes) - 1)
+    diagonal = 2 * degree[nodes] - np.bincount(row, value, len(nodes))
+    varied = (b.T * diagonal) @ b - (b[row].T * value) @ b[column]  # b^T L b
+    return float(np.linalg.norm(varied)) / (len(nodes) - 1)
 
 
 def coarse_weights(w: Matrix, member: NDArray[np.int64]) -> Matrix:  # member: (n,) -> (m, m)

@@ -80,6 +80,7 @@ def to_csv(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
     names = artifact.manifest["class_names"]
     label = [names[c] if c < len(names) else c for c in g.y.tolist()]
     with replacing(out) as folder:
+        folder.mkdir()
         edges = zip(*g.edges.tolist(), (f"{w:.9g}" for w in g.weights.tolist()), strict=True)
         _write(folder / "edges.csv", ["source", "target", "weight"], edges)
         columns = [f"x{k}" for k in range(g.x.shape[1])]

@@ -23,6 +23,7 @@ from .readers.ogb import Molecules, read_ogb_graphs
 from .readers.raw import missing
 from .readers.tu import read_tu
 from .recipes import GRAPH_LEVEL
+from .show import gallery
 
 __all__ = ["RocAuc", "graph_problem", "mutag", "ogbg_molbace", "ogbg_molbbbp", "ogbg_molhiv", "proteins", "tu"]
 
@@ -63,6 +64,7 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
         synthetic=plain,
         recipe=GRAPH_LEVEL,
         class_names=tuple(raw.class_names),
+        render=partial(gallery, tuple(raw.class_names)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,18 @@ from ddcore.seeds import stream
 from ddcore.storage import write_bytes
 
 from .batch import Graph
+from .graphs import Graphs
 
 if TYPE_CHECKING:
     from .data import NodeData
 
-__all__ = ["dense_adjacency", "drawing"]
+__all__ = ["dense_adjacency", "drawing", "gallery", "one_graph"]
 
 SHOWN = 150
-"""Nodes of the real graph that are drawn: a random training node's surroundings."""
+"""Nodes of the real graph that are drawn at most."""
+
+ROWS, COLUMNS = 10, 8
+"""Classes, and graphs of each, that are drawn of a set of graphs."""
 
 EDGES = 600
 """Edges drawn of a dense graph: the heaviest."""
@@ -56,16 +61,13 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["set", "real"], ["adjacency", "features"]], height_ratios=[1.6, 1])
-    _draw(axes["set"], a, y, class_names, f"condensed: {len(a)} nodes, {_edge_count(a)} edges")
+    classes = len(class_names)
+    title = f"condensed: {len(a)} nodes, {_edge_count(a)} edges"
+    _draw(axes["set"], a, y, classes, title, class_names)
     sample, labels = _sample(data)
     whole = data.part("train")
-    _draw(
-        axes["real"],
-        sample,
-        labels,
-        (),
-        f"real: {len(sample)} of {len(whole.x):,} nodes, {whole.edges.shape[1] // 2:,} edges",
-    )
+    title = f"real: {len(sample)} of {len(whole.x):,} nodes, {whole.edges.shape[1] // 2:,} edges"
+    _draw(axes["real"], sample, labels, classes, title)
     _heat(figure, axes["adjacency"], a.numpy(), "adjacency, class by class")
     x = batch.x.detach().cpu()[order]
     informative = x.var(0, correction=0).argsort(descending=True, stable=True)[:200].sort().values
@@ -81,6 +83,41 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
     return folder / "graph.png"
 
 
+def gallery(class_names: Sequence[str], synthetic: Synthetic[Graphs], folder: Path) -> Path:
+    """Writes `graphs.png` into the folder: a row of graphs for each class, nodes in the colour of their largest feature. With its
+    first argument bound it is a problem's `render`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups = [g for g, n in synthetic.counts.items() if n][:ROWS]
+    columns = min(max(synthetic.counts.values()), COLUMNS)
+    figure = Figure(figsize=(2.2 * columns + 0.6, 2.2 * len(groups) + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), columns, squeeze=False)
+    for row, g in zip(axes, groups, strict=True):
+        for axis, i in zip_longest(row, synthetic.ids(g)[:columns]):
+            axis.axis("off")
+            if i is None:
+                continue
+            with torch.no_grad():
+                x, a = one_graph(synthetic.take([i], stream("gallery")))
+            name = class_names[g] if g < len(class_names) else str(g)
+            _draw(axis, a, x.argmax(1), x.shape[1], f"{name}: {len(x)} nodes, {_edge_count(a)} edges")
+            axis.title.set_fontsize(8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
+    write_bytes(folder / "graphs.png", buffer.getvalue())
+    return folder / "graphs.png"
+
+
+def one_graph(batch: Graphs) -> tuple[Tensor, Tensor]:  # (n, d), (n, n)
+    """Features and dense adjacency of a batch's only graph."""
+    if batch.adj is not None:
+        nodes = torch.arange(batch.x.shape[1]) if batch.mask is None else batch.mask[0].cpu().nonzero().flatten()
+        return batch.x[0].cpu()[nodes], batch.adj[0].cpu()[nodes][:, nodes]
+    return batch.x.cpu(), dense_adjacency(Graph(batch.x, torch.arange(0), edges=batch.edges))
+
+
 def _classes(batch: Graph) -> Tensor:  # (n,)
     label = batch.y if batch.y is not None else batch.values
     assert label is not None, "a batch carries y or values"
@@ -93,23 +130,22 @@ def _edge_count(a: Tensor) -> str:
 
 
 def _sample(data: NodeData) -> tuple[Tensor, Tensor]:  # (n, n), (n,)
-    """The surroundings of a training node, breadth first; other training nodes follow where its component is small."""
-    part = data.part("train")
+    """Surroundings of a training node of each class in turn, each breadth first up to its share of the nodes that are drawn."""
+    part, rng = data.part("train"), stream("sample")
     source, target = part.edges.cpu()
-    ids = list(data.ids())
-    rng = stream("sample")
-    rng.shuffle(ids)
-    chosen: list[int] = []
-    seen = torch.zeros(len(part.x), dtype=torch.bool)
-    for start in ids:
-        frontier = part.position.cpu()[[start]]
-        while len(chosen) < SHOWN and len(frontier := frontier[~seen[frontier]]):
-            frontier = frontier[: SHOWN - len(chosen)]
-            chosen += frontier.tolist()
+    position, n = part.position.cpu(), len(part.x)
+    seen = torch.zeros(n, dtype=torch.bool)
+    share = max(SHOWN // len(data.groups), 1)
+    for g in data.groups[:SHOWN]:
+        frontier, left = position[[rng.choice(list(data.ids(g)))]], share
+        while left and len(frontier := frontier[~seen[frontier]][:left]):
             seen[frontier] = True
-            frontier = target[torch.isin(source, frontier)].unique()
-    kept = torch.tensor(chosen)
-    place = torch.full((len(part.x),), -1)
+            left -= len(frontier)
+            near = torch.zeros(n, dtype=torch.bool)
+            near[frontier] = True
+            frontier = target[near[source]].unique()
+    kept = seen.nonzero().flatten()
+    place = torch.full((n,), -1)
     place[kept] = torch.arange(len(kept))
     edges = place[part.edges.cpu()]
     edges = edges[:, (edges >= 0).all(0)]
@@ -118,9 +154,9 @@ def _sample(data: NodeData) -> tuple[Tensor, Tensor]:  # (n, n), (n,)
     return a, part.y.cpu()[kept]
 
 
-def _draw(axis: Any, a: Tensor, y: Tensor, class_names: Sequence[str], title: str) -> None:
+def _draw(axis: Any, a: Tensor, y: Tensor, kinds: int, title: str, names: Sequence[str] = ()) -> None:
+    """Nodes in the colours of `y`, of which there are so many kinds; with `names` a legend."""
     import networkx as nx
-    from matplotlib import colormaps
     from matplotlib.collections import LineCollection
 
     a = (a + a.T) / 2
@@ -137,19 +173,28 @@ def _draw(axis: Any, a: Tensor, y: Tensor, class_names: Sequence[str], title: st
     else:  # no edges: a grid, class by class
         side = int(np.ceil(len(a) ** 0.5))
         place = np.array([(n % side, -(n // side)) for n in range(len(a))], dtype=float)
-    colours = colormaps["tab20"](np.asarray(y) % 20)
+    colours = _colours(y, kinds)
     strength = np.clip(w / max(w.max(initial=1e-12), 1e-12), 0.08, 1)
     ends: Any = np.stack([place[i], place[j]], 1)  # (edges, 2, 2)
-    lines = LineCollection(ends, colors=[(0.4, 0.42, 0.45, 0.6 * s) for s in strength])
+    lines = LineCollection(ends, linewidths=0.8, colors=[(0.4, 0.42, 0.45, 0.6 * s) for s in strength])
     axis.add_collection(lines)
     axis.scatter(place[:, 0], place[:, 1], c=colours, s=42, edgecolors="white", linewidths=0.6, zorder=2)
-    for c in sorted(set(y.tolist())) if class_names else []:
-        axis.scatter([], [], color=colormaps["tab20"](c % 20), label=class_names[c] if c < len(class_names) else str(c))
-    if class_names and len(class_names) <= 20:
+    for c, name in enumerate(names if len(names) <= 20 else ()):
+        axis.scatter([], [], color=_colours([c], kinds)[0], label=name)
+    if names and len(names) <= 20:
         axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.set_title(title, fontsize=11)
     axis.set_aspect("equal", "datalim")
     axis.axis("off")
+
+
+def _colours(y: Any, kinds: int) -> Any:  # (n,) -> (n, 4); -1: grey
+    from matplotlib import colormaps
+
+    y = np.asarray(y)
+    made = colormaps["tab10"](y % 10) if kinds <= 10 else colormaps["tab20"](y % 20)
+    made[y < 0] = (0.8, 0.8, 0.82, 1)
+    return made
 
 
 def _heat(figure: Any, axis: Any, values: Any, title: str) -> None:  # (n, m)
