@@ -81,4 +81,5 @@ class TuckerSequences(SoftSequences):
 
     @classmethod
     def restore(cls, problem: Problem[Sequences], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        return cls(dict(config["counts"]), *(tensors[name] for name in ("core", "user", "time", "item")))
+        core, user, time, item = (tensors[name] for name in ("core", "user", "time", "item"))
+        return cls(dict(config["counts"]), core, user, time, item)

@@ -27,7 +27,7 @@ def test_the_projection_is_the_nearest_point_of_the_budget():
         bounds=[(0, 1)] * 5,
         constraints={"type": "eq", "fun": lambda q: q.sum() - 2},
     ).x
-    assert found == pytest.approx(best, abs=1e-4)
+    assert found == pytest.approx(best, abs=1e-3)
 
 
 def test_the_gradient_estimates_that_of_the_expected_loss():
@@ -54,7 +54,7 @@ def test_the_gradient_estimates_that_of_the_expected_loss():
     problem = type("P", (), {"data": Data()})()
     run, total = Run(0), torch.zeros(3)
     updates = Known(masks=16).losses(problem, made, run)
-    n = 300
+    n = 100
     for _ in range(n):
         next(updates)
         total += made.p.grad
@@ -64,7 +64,7 @@ def test_the_gradient_estimates_that_of_the_expected_loss():
         m = torch.tensor([float(bits >> i & 1) for i in range(3)])
         expected = expected + torch.where(m > 0, s, 1 - s).prod() * ((values * m).sum()) ** 2
     expected.backward()
-    assert torch.allclose(total / n, s.grad, atol=0.2)
+    assert torch.allclose(total / n, s.grad, atol=0.3)
 
 
 def test_candidates_are_the_real_interactions_and_the_best_unseen():
