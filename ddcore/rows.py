@@ -18,7 +18,8 @@ from .errors import DataError
 from .labels import LabelKind, Labels
 from .parametrizations.base import Synthetic
 from .problem import DataSource, Metric, Output, Problem, Task
-from .seeds import generator, stream
+from .seeds import generator
+from .splits import stratified_split
 
 __all__ = ["Classification", "RowData", "RowSynthetic", "Rows", "TeacherLabels", "row_set", "stratified_split"]
 
@@ -30,30 +31,6 @@ class Rows:
     x: Tensor  # (n, ...)
     y: Tensor | None = None  # (n,) class ids, or (n, k) probabilities
     values: Tensor | None = None  # (n, k)
-
-
-def stratified_split(
-    labels: Sequence[int], seed: int = 0, *, val: float = 0.1, test: float = 0.1
-) -> dict[str, list[int]]:
-    """Row ids of train, val and test: a seeded draw within each class, 80/10/10 unless said otherwise. A class keeps at
-    least one training row; val and test get theirs as far as rows remain."""
-    by_class: dict[int, list[int]] = {}
-    for i, y in enumerate(labels):
-        by_class.setdefault(int(y), []).append(i)
-    split: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for y, ids in sorted(by_class.items()):
-        stream(seed, "split", y).shuffle(ids)
-        n_test = min(_share(test, len(ids)), len(ids) - 1)
-        n_val = min(_share(val, len(ids)), len(ids) - n_test - 1)
-        split["test"] += ids[:n_test]
-        split["val"] += ids[n_test : n_test + n_val]
-        split["train"] += ids[n_test + n_val :]
-    return {name: sorted(ids) for name, ids in split.items()}
-
-
-def _share(part: float, n: int) -> int:
-    """That part of n rows, at least one of them unless the part is 0."""
-    return max(round(part * n), 1) if part else 0
 
 
 class RowData(DataSource[Rows]):

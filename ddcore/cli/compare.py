@@ -64,7 +64,7 @@ def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> No
     from rich.console import Console
 
     console = Console()
-    console.print(_table([row for row in rows if "error" not in row]))
+    console.print(_table(_main([row for row in rows if "error" not in row])))
     for row in rows:
         if "error" in row:
             click.echo(f"{row['problem']}, {row['method']}, {_budget(row)}: {row['error']}", err=True)
@@ -95,6 +95,12 @@ def _written(rows: Sequence[Mapping[str, Any]], out: Path, title: str) -> list[s
         write_bytes(out / "results.parquet", stream.getvalue().to_pybytes())
         lines.append(f"A Parquet table is {out / 'results.parquet'}.")
     return lines
+
+
+def _main(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of each problem's main metric, which comes first; the files hold them all."""
+    first: dict[str, str] = {}
+    return [row for row in rows if row["metric"] == first.setdefault(row["problem"], row["metric"])]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -16,7 +16,7 @@ PLUGINS = ("ddcore_audio", "ddcore_graph", "ddcore_image", "ddcore_recommender",
 FLOORS = [
     {"plugins"},
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
-    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals"},
+    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing"},
     {"inner", "distributed", "experts", "report", "card", "artifact"},
     {"loop", "fairness", "evaluation"},
     {"objectives", "selection"},

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddcore.errors import DataError
 from ddcore.problem import DataSource, Preprocessing
-from ddcore.rows import RowData, Rows, stratified_split
+from ddcore.rows import RowData, Rows
 
 from .preprocess import fit_normalise, fit_zca, whiten
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IN_MEMORY_BYTES", "MappedImages", "carve", "image_data", "to_tensor"]
+__all__ = ["IN_MEMORY_BYTES", "MappedImages", "image_data", "to_tensor"]
 
 IN_MEMORY_BYTES = 2**30
 """Sets that are larger as float32 stay memory-mapped as bytes, and are normalised as they are drawn."""
@@ -105,12 +105,3 @@ def image_data(
 def _preprocessed(x: Tensor, done: Preprocessing) -> Tensor:  # (n, c, h, w) in [0, 1]
     x = (x - done.tensors["mean"]) / done.tensors["std"]
     return whiten(x, done) if "zca" in done.tensors else x
-
-
-def carve(y: NDArray[np.int64], ids: Sequence[int], part: float) -> tuple[list[int], list[int]]:
-    """(what stays, what is taken): a seeded stratified part of the rows `ids`; a class keeps at least one."""
-    if not part:
-        return list(ids), []
-    split = stratified_split(y[np.asarray(ids)].tolist(), val=0.0, test=part)
-    taken = {ids[i] for i in split["test"]}
-    return [i for i in ids if i not in taken], sorted(taken)

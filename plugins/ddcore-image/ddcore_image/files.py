@@ -1,48 +1,28 @@
-"""Images from files: found by folder, decoded once to one size, kept as one memory-mapped array."""
+"""Images from files: found by suffix, decoded to one size."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ddcore.cache import cache_folder
-from ddcore.errors import DataError
-from ddcore.storage import write_text
+from ddcore.packing import Item, Packed, Unreadable, pack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "Packed", "class_folders", "image_files", "listing_key", "pack", "to_array"]
+__all__ = ["SUFFIXES", "Picture", "image_files", "pack_images", "to_array"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
-Item = tuple[str, int, Callable[[], Image.Image]]
-"""(name for messages, class, opener)"""
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Decoded images: a memory-mapped array, and the class and name of each row."""
-
-    x: NDArray[np.uint8]  # (n, h, w, c)
-    y: NDArray[np.int64]  # (n,)
-    names: Sequence[str]
-    digest: str  # of the pixels
-
-
-def class_folders(root: Path) -> list[str]:
-    """The names of the class folders, sorted; hidden ones left out."""
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+Picture = tuple[str, str, int, Callable[[], Image.Image]]
+"""(split, name for messages, class, opener)"""
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -67,64 +47,17 @@ def to_array(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8).reshape(size, size, channels)
 
 
-def pack(items: Sequence[Item], key: str, size: int, channels: int) -> Packed:
-    """The readable images of `items` as one array in the cache folder, made once for each `key`, size and channels.
-
-    Unreadable ones are named in one warning and left out.
-    """
-    found = hashlib.sha256(f"{key} {size} {channels}".encode())
-    for item, label, _ in items:
-        found.update(f"{item}\n{label}\n".encode())
-    name = found.hexdigest()[:32]
-    pixels, index = (cache_folder("images") / f"{name}{end}" for end in (".npy", ".json"))
-    if not (pixels.is_file() and index.is_file()):
-        _decode(items, pixels, index, size, channels)
-    stored = json.loads(index.read_text())
-    if stored["bad"]:
-        shown = ", ".join(stored["bad"][:5]) + (" ..." if len(stored["bad"]) > 5 else "")
-        warnings.warn(
-            f"{len(stored['bad'])} of {len(items)} images cannot be read and are left out: {shown}", stacklevel=2
-        )
-    y = np.array(stored["y"], np.int64)
-    return Packed(np.load(pixels, mmap_mode="r")[: len(y)], y, stored["names"], stored["digest"])
+def pack_images(
+    pictures: Sequence[Picture], key: str, size: int, channels: int
+) -> Packed:  # x: (n, size, size, channels)
+    """The readable images as one array in the cache folder, made once for each `key`, size and channels."""
+    items = [Item(name, split, label, partial(_read, load, size, channels)) for split, name, label, load in pictures]
+    return pack(items, key, (size, size, channels), np.uint8, "images")
 
 
-def _decode(items: Sequence[Item], pixels: Path, index: Path, size: int, channels: int) -> None:
-    temporary = pixels.with_name(f".{pixels.name}.{secrets.token_hex(4)}")
-    shape = (max(len(items), 1), size, size, channels)
-    y: list[int] = []
-    names: list[str] = []
-    bad: list[str] = []
-    digest = hashlib.sha256()
+def _read(load: Callable[[], Image.Image], size: int, channels: int) -> tuple[NDArray[np.uint8], str]:
     try:
-        x = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        for name, label, load in items:
-            try:
-                with load() as image:
-                    row = to_array(image, size, channels)
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                bad.append(name)
-                continue
-            x[len(y)] = row
-            digest.update(row.tobytes() + label.to_bytes(4, "little"))
-            y.append(label)
-            names.append(name)
-        x.flush()
-        del x
-        temporary.replace(pixels)
-        write_text(index, json.dumps({"y": y, "names": names, "bad": bad, "digest": digest.hexdigest()}))
-    except OSError as error:
-        raise DataError(
-            f"cannot keep the decoded images in {pixels.parent}: {error.strerror or error}; set DDCORE_CACHE"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def listing_key(files: Iterable[Path], root: Path) -> str:
-    """What the decoded array depends on: names, sizes and change times of the files."""
-    digest = hashlib.sha256(str(root.resolve()).encode())
-    for file in files:
-        found = file.stat()
-        digest.update(f"{file.relative_to(root)} {found.st_size} {found.st_mtime_ns}".encode())
-    return digest.hexdigest()
+        with load() as image:
+            return to_array(image, size, channels), ""
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Unreadable from error

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ddcore.errors import DataError
 
-from .files import Item, image_files
+from .files import Picture, image_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,29 +93,29 @@ SUBSETS: dict[str, dict[str, str]] = {
 """wnid -> name of each class, in the order of the matching papers' code (MTT, Cazenavette et al. 2022)."""
 
 
-def read_tiny_imagenet(folder: Path) -> tuple[list[Item], list[str], list[Path]]:
-    """Items, class names and files of tiny-imagenet-200: train/WNID/images/*.JPEG, val/images with val_annotations.txt.
+def read_tiny_imagenet(folder: Path) -> tuple[list[Picture], list[str], list[Path]]:
+    """Pictures, class names and files of tiny-imagenet-200: train/WNID/images/*.JPEG, val/images with val_annotations.txt.
 
-    Classes are numbered in the order of their wnids, and named by words.txt where it is there. The val images are named
-    `test:`, since the official test labels are not public.
+    Classes are numbered in the order of their wnids, and named by words.txt where it is there. The val images are the
+    test split, since the official test labels are not public.
     """
     folder = folder / "tiny-imagenet-200" if (folder / "tiny-imagenet-200").is_dir() else folder
     for needed in ("wnids.txt", "train", "val/val_annotations.txt"):
         if not (folder / needed).exists():
             raise DataError(f"tiny-imagenet: no {needed} in {folder}: --data is the unpacked tiny-imagenet-200")
     at = {wnid: i for i, wnid in enumerate(sorted((folder / "wnids.txt").read_text().split()))}
-    files = [(file, at[wnid], "") for wnid in at for file in image_files(folder / "train" / wnid)]
+    files = [(file, at[wnid], "train") for wnid in at for file in image_files(folder / "train" / wnid)]
     wnid_of = _table(folder / "val" / "val_annotations.txt")
     for file in image_files(folder / "val" / "images"):
         if wnid_of.get(file.name) not in at:
             raise DataError(f"tiny-imagenet: val_annotations.txt has no class for val/images/{file.name}")
-        files.append((file, at[wnid_of[file.name]], "test:"))
+        files.append((file, at[wnid_of[file.name]], "test"))
     words = _table(folder / "words.txt") if (folder / "words.txt").is_file() else {}
     names = [words.get(wnid, wnid).split(",")[0] for wnid in at]
-    items: list[Item] = [
-        (f"{prefix}{file.relative_to(folder)}", c, partial(Image.open, file)) for file, c, prefix in files
+    pictures: list[Picture] = [
+        (split, str(file.relative_to(folder)), c, partial(Image.open, file)) for file, c, split in files
     ]
-    return items, names, [file for file, _, _ in files]
+    return pictures, names, [file for file, _, _ in files]
 
 
 def _table(file: Path) -> dict[str, str]:

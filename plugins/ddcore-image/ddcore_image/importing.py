@@ -11,11 +11,12 @@ from PIL import Image, UnidentifiedImageError
 
 from ddcore.errors import ArtifactError, NotSupported
 from ddcore.importers import row_synthetic
+from ddcore.packing import class_folders
 from ddcore.problem import Problem
 from ddcore.rows import Rows, RowSynthetic
 
 from .data import to_tensor
-from .files import class_folders, image_files, to_array
+from .files import image_files, to_array
 from .preprocess import whiten
 
 if TYPE_CHECKING:

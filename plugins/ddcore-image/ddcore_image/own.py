@@ -11,16 +11,15 @@ from PIL import Image
 from pydantic import Field
 
 from ddcore.errors import DataError
+from ddcore.packing import Packed, check_filled, class_files, listing_key
 from ddcore.problem import Problem
-from ddcore.rows import Rows, stratified_split
+from ddcore.rows import Rows
+from ddcore.splits import completed
 
-from .data import carve
-from .files import Item, Packed, class_folders, image_files, listing_key, pack
-from .problems import Depth, Side, TrainRows, Width, Zca, check_filled, image_problem
+from .files import Picture, image_files, pack_images
+from .problems import Depth, Side, TrainRows, Width, Zca, image_problem
 
 __all__ = ["folder", "hf"]
-
-SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
 def folder(
@@ -41,42 +40,19 @@ def folder(
     """
     if data is None or not data.is_dir():
         raise DataError(f"image/folder needs --data FOLDER with a folder per class; got {data or 'nothing'}")
-    found = {
-        split: next((data / n for n in names if (data / n).is_dir()), None) for split, names in SPLIT_FOLDERS.items()
-    }
-    roots = {s: p for s, p in found.items() if p is not None} if found["train"] else {"train": data}
-    names = class_folders(roots["train"])
-    if len(names) < 2:
-        raise DataError(
-            f"{roots['train']} has {len(names)} class folders ({', '.join(names)}): expected two or more, one a class"
-        )
-    files: list[Path] = []
-    items: list[Item] = []
-    for split, root in roots.items():
-        if unknown := set(class_folders(root)) - set(names):
-            raise DataError(f"{root} has classes that {roots['train']} has not: {', '.join(sorted(unknown))}")
-        for label, name in enumerate(names):
-            for file in image_files(root / name) if (root / name).is_dir() else ():
-                files.append(file)
-                items.append((f"{split}:{file.relative_to(data)}", label, partial(Image.open, file)))
-    packed = pack(items, listing_key(files, data), size, 1 if channels == "grey" else 3)
-    given = {
-        s: [i for i, name in enumerate(packed.names) if name.startswith(f"{s}:")] for s in ("train", "val", "test")
-    }
-    return _own(packed, given, names, depth=depth, width=width, rows=rows, zca=zca, flips=flips)
+    files, names = class_files(data, image_files)
+    pictures: list[Picture] = [
+        (split, str(file.relative_to(data)), label, partial(Image.open, file)) for split, label, file in files
+    ]
+    key = listing_key((file for _, _, file in files), data)
+    packed = pack_images(pictures, key, size, 1 if channels == "grey" else 3)
+    return _own(packed, names, depth=depth, width=width, rows=rows, zca=zca, flips=flips)
 
 
-def _own(packed: Packed, given: dict[str, list[int]], names: Sequence[str], **options: Any) -> Problem[Rows]:
+def _own(packed: Packed, names: Sequence[str], **options: Any) -> Problem[Rows]:
     """Splits that the data brought; what it did not bring is drawn."""
-    check_filled(packed.y[given["train"]], names)
-    drawn = not (given["val"] and given["test"])
-    train, splits = given["train"], dict(given)
-    if not given["val"] and not given["test"]:
-        made = stratified_split(packed.y[train].tolist())
-        splits = {s: [train[i] for i in ids] for s, ids in made.items()}
-    elif drawn:
-        lacking = "test" if given["val"] else "val"
-        splits["train"], splits[lacking] = carve(packed.y, train, 0.1)
+    check_filled(packed, names, "image")
+    splits, drawn = completed(packed.y, packed.splits)
     return image_problem(packed.x, packed.y, splits, names, drawn=drawn, digest=packed.digest, **options)
 
 
@@ -98,9 +74,8 @@ def hf(
     zca: Zca = False,
 ) -> Problem[Rows]:
     """Any Hugging Face image data set: by name, or a local folder (of save_to_disk, Parquet files or images)."""
-    from .hub import read_hub
+    from .hub import read_pictures
 
-    items, key, names = read_hub(data, name, subset, image, label)
-    packed = pack(items, key, size, 1 if channels == "grey" else 3)
-    given = {s: [i for i, n in enumerate(packed.names) if n.startswith(f"{s}:")] for s in ("train", "val", "test")}
-    return _own(packed, given, names, depth=depth, width=width, rows=rows, zca=zca, flips=flips)
+    pictures, key, names = read_pictures(data, name, subset, image, label)
+    packed = pack_images(pictures, key, size, 1 if channels == "grey" else 3)
+    return _own(packed, names, depth=depth, width=width, rows=rows, zca=zca, flips=flips)

@@ -10,15 +10,16 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from ddcore.errors import DataError, OptionError
+from ddcore.errors import DataError
+from ddcore.packing import Packed, check_filled, class_folders, listing_key
 from ddcore.problem import Preprocessing, Problem
 from ddcore.recipes import MATCHING, Recipe
-from ddcore.rows import Classification, Rows, row_set, stratified_split
-from ddcore.seeds import stream
+from ddcore.rows import Classification, Rows, row_set
+from ddcore.splits import carve, fewer, stratified_split
 
 from .augment import DSA, DSA_DIGITS, Mixed, Siamese
-from .data import carve, image_data
-from .files import Item, Packed, class_folders, image_files, listing_key, pack
+from .data import image_data
+from .files import Picture, image_files, pack_images
 from .imagenet import SUBSETS, read_tiny_imagenet
 from .kernels import kernels
 from .models import zoo
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "check_filled",
     "cifar10",
     "cifar100",
     "digits",
@@ -92,7 +92,7 @@ def image_problem(
     Raises DataError, and OptionError for a network that does not fit the images.
     """
     if rows is not None:
-        splits = {**splits, "train": _fewer(y, splits["train"], rows)}
+        splits = {**splits, "train": fewer(y, splits["train"], rows)}
     data, done = image_data(x, y, splits, fitted=fitted, zca=zca, drawn=drawn, digest=digest)
     _, h, w, c = x.shape
     depth = depth or max(round(log2(min(h, w))) - 2, 2)
@@ -112,31 +112,6 @@ def image_problem(
         class_names=tuple(class_names),
         render=partial(gallery, tuple(class_names), done),
     )
-
-
-def _fewer(y: NDArray[np.int64], train: Sequence[int], rows: int) -> list[int]:
-    if rows > len(train):
-        raise OptionError(f"rows={rows} and there are {len(train)} training images: lower it or leave it out")
-    by_class: dict[int, list[int]] = {}
-    for i in train:
-        by_class.setdefault(int(y[i]), []).append(i)
-    if rows < len(by_class):
-        raise OptionError(f"rows={rows} is less than one for each of {len(by_class)} classes")
-    kept: list[int] = []
-    for c, ids in sorted(by_class.items()):
-        stream("rows", c).shuffle(ids)
-    for turn in range(max(map(len, by_class.values()))):  # one of each class in turn, until there are enough
-        kept += [ids[turn] for _, ids in sorted(by_class.items()) if turn < len(ids)]
-        if len(kept) >= rows:
-            break
-    return sorted(kept[:rows])
-
-
-def check_filled(y: NDArray[np.int64], names: Sequence[str]) -> None:  # of the training images
-    """DataError where a class has no image that could be read."""
-    present = set(y.tolist())
-    if empty := [name for label, name in enumerate(names) if label not in present]:
-        raise DataError(f"no readable training image in class {', '.join(empty)}: add some, or remove the class")
 
 
 def _official(train: Split, test: Split, names: Sequence[str], val: float, **options: Any) -> Problem[Rows]:
@@ -250,22 +225,20 @@ def tiny_imagenet(
     """Tiny ImageNet (Le and Yang 2015): the folder tiny-imagenet-200. Its labelled val images are the test split."""
     if data is None:
         raise missing("tiny-imagenet", data, "the folder tiny-imagenet-200", "cs231n.stanford.edu")
-    items, names, files = read_tiny_imagenet(data)
-    packed = pack(items, listing_key(files, data), 64, 3)
+    pictures, names, files = read_tiny_imagenet(data)
+    packed = pack_images(pictures, listing_key(files, data), 64, 3)
     return _train_and_test(
         packed, names, val, depth=depth, width=width, rows=rows, zca=zca, fitted=normalise("imagenet")
     )
 
 
 def _train_and_test(packed: Packed, names: Sequence[str], val: float, **options: Any) -> Problem[Rows]:
-    """Rows whose name begins with `test:` are the test split."""
-    test = [i for i, name in enumerate(packed.names) if name.startswith("test:")]
-    rest = sorted(set(range(len(packed.y))) - set(test))
-    check_filled(packed.y[rest], names)
-    if not test:
+    """Val is carved from train."""
+    check_filled(packed, names, "image")
+    if not packed.splits["test"]:
         raise DataError("no readable image in val, whose images are the test split: check the folder")
-    kept, held_out = carve(packed.y, rest, val)
-    splits = {"train": kept, "val": held_out, "test": test}
+    kept, held_out = carve(packed.y, packed.splits["train"], val)
+    splits = {"train": kept, "val": held_out, "test": packed.splits["test"]}
     return image_problem(packed.x, packed.y, splits, names, digest=packed.digest, **options)
 
 
@@ -289,16 +262,16 @@ def _imagenet(
         raise missing(name, data, "ImageNet's train/WNID/*.JPEG and val/WNID/*.JPEG", "image-net.org")
     wnids = class_folders(data / "train") if subset is None else list(subset)
     files: list[Path] = []
-    items: list[Item] = []
-    for part, prefix in (("train", ""), ("val", "test:")):
+    pictures: list[Picture] = []
+    for part, split in (("train", "train"), ("val", "test")):
         for label, wnid in enumerate(wnids):
             if not (data / part / wnid).is_dir():
                 which = "" if subset is None else f"; the classes of {name} are {', '.join(wnids)}"
                 raise DataError(f"{name}: no folder {part}/{wnid} in {data}{which}")
             for file in image_files(data / part / wnid):
                 files.append(file)
-                items.append((f"{prefix}{part}/{wnid}/{file.name}", label, partial(Image.open, file)))
-    packed = pack(items, listing_key(files, data), size, 3)
+                pictures.append((split, f"{part}/{wnid}/{file.name}", label, partial(Image.open, file)))
+    packed = pack_images(pictures, listing_key(files, data), size, 3)
     names = wnids if subset is None else list(subset.values())
     return _train_and_test(packed, names, val, fitted=normalise("imagenet"), **options)
 
