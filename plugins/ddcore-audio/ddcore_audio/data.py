@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ddcore.errors import DataError
 from ddcore.problem import DataSource
-from ddcore.rows import RowData, Rows, stratified_split
+from ddcore.rows import RowData, Rows
 
 from .frontend import Features, Frontend
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IN_MEMORY_BYTES", "MappedClips", "audio_data", "carve", "fitted"]
+__all__ = ["IN_MEMORY_BYTES", "MappedClips", "audio_data", "fitted"]
 
 IN_MEMORY_BYTES = 2**31
 """Sets that are larger, as what networks read, stay memory-mapped."""
@@ -108,12 +108,3 @@ def audio_data(
 
 def _parts(wave: NDArray[np.float32]) -> Iterator[Tensor]:
     return (torch.from_numpy(np.array(wave[i : i + PART])) for i in range(0, len(wave), PART))
-
-
-def carve(y: NDArray[np.int64], ids: Sequence[int], part: float) -> tuple[list[int], list[int]]:
-    """(what stays, what is taken): a seeded stratified part of the rows `ids`; a class keeps at least one."""
-    if not part:
-        return list(ids), []
-    split = stratified_split(y[np.asarray(ids)].tolist(), val=0.0, test=part)
-    taken = {ids[i] for i in split["test"]}
-    return [i for i in ids if i not in taken], sorted(taken)

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ddcore.errors import DataError
+from ddcore.packing import Packed, check_filled, class_files, listing_key
 from ddcore.problem import Problem
-from ddcore.rows import Rows, stratified_split
+from ddcore.rows import Rows
+from ddcore.splits import completed
 
-from .clips import Item, Packed, audio_files, class_folders, item, listing_key, pack
-from .data import carve
+from .clips import audio_files, clip, pack_clips
 from .frontend import Frontend
 from .problems import (
     Bands,
@@ -26,14 +27,10 @@ from .problems import (
     Width,
     Window,
     audio_problem,
-    by_split,
-    check_filled,
     frontend_of,
 )
 
 __all__ = ["folder", "hf"]
-
-SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
 def folder(
@@ -57,42 +54,18 @@ def folder(
     """
     if data is None or not data.is_dir():
         raise DataError(f"audio/folder needs --data FOLDER with a folder per class; got {data or 'nothing'}")
-    found = {
-        split: next((data / n for n in names if (data / n).is_dir()), None) for split, names in SPLIT_FOLDERS.items()
-    }
-    roots = {s: p for s, p in found.items() if p is not None} if found["train"] else {"train": data}
-    names = class_folders(roots["train"])
-    if len(names) < 2:
-        raise DataError(
-            f"{roots['train']} has {len(names)} class folders ({', '.join(names)}): expected two or more, one a class"
-        )
-    files: list[Path] = []
-    items: list[Item] = []
-    for split, root in roots.items():
-        if unknown := set(class_folders(root)) - set(names):
-            raise DataError(f"{root} has classes that {roots['train']} has not: {', '.join(sorted(unknown))}")
-        for label, name in enumerate(names):
-            for file in audio_files(root / name) if (root / name).is_dir() else ():
-                files.append(file)
-                items.append(item(f"{split}:{file.relative_to(data)}", label, file))
+    files, names = class_files(data, audio_files)
+    clips = [clip(split, str(file.relative_to(data)), label, file) for split, label, file in files]
     heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands)
-    packed = pack(items, listing_key(files, data), heard.sample_rate, heard.samples)
+    packed = pack_clips(clips, listing_key((file for _, _, file in files), data), heard.sample_rate, heard.samples)
     return _own(packed, names, heard, domain=domain, depth=depth, width=width)
 
 
 def _own(packed: Packed, names: Sequence[str], frontend: Frontend, **options: Any) -> Problem[Rows]:
     """Splits that the data brought; what it did not bring is drawn."""
-    splits = by_split(packed)
-    train = splits["train"]
-    check_filled(packed.y[train], names)
-    drawn = not (splits["val"] and splits["test"])
-    if not splits["val"] and not splits["test"]:
-        made = stratified_split(packed.y[train].tolist())
-        splits = {s: [train[i] for i in ids] for s, ids in made.items()}
-    elif drawn:
-        lacking = "test" if splits["val"] else "val"
-        splits["train"], splits[lacking] = carve(packed.y, train, 0.1)
-    return audio_problem(packed.wave, packed.y, splits, names, frontend, drawn=drawn, digest=packed.digest, **options)
+    check_filled(packed, names, "clip")
+    splits, drawn = completed(packed.y, packed.splits)
+    return audio_problem(packed.x, packed.y, splits, names, frontend, drawn=drawn, digest=packed.digest, **options)
 
 
 def hf(
@@ -115,9 +88,9 @@ def hf(
     width: Width = 128,
 ) -> Problem[Rows]:
     """Any Hugging Face audio data set: by name, or a local folder (of save_to_disk, Parquet files or clips)."""
-    from .hub import read_hub
+    from .hub import read_clips
 
-    items, key, names = read_hub(data, name, subset, audio, label)
+    clips, key, names = read_clips(data, name, subset, audio, label)
     heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands)
-    packed = pack(items, key, heard.sample_rate, heard.samples)
+    packed = pack_clips(clips, key, heard.sample_rate, heard.samples)
     return _own(packed, names, heard, domain=domain, depth=depth, width=width)

@@ -10,13 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from ddcore.errors import DataError
+from ddcore.packing import check_filled
 from ddcore.problem import Preprocessing, Problem
 from ddcore.recipes import MATCHING, Recipe
 from ddcore.rows import Classification, Rows
+from ddcore.splits import carve
 
 from .augment import Mixed, Siamese
-from .clips import Item, Packed, pack
-from .data import audio_data, carve, fitted
+from .clips import Clip, pack_clips
+from .data import audio_data, fitted
 from .frontend import Frontend, Kind
 from .kernels import kernels
 from .models import zoo
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audio_problem",
-    "by_split",
-    "check_filled",
     "digits",
     "esc10",
     "esc50",
@@ -128,30 +128,18 @@ def audio_problem(
     )
 
 
-def check_filled(y: NDArray[np.int64], names: Sequence[str]) -> None:  # of the training clips
-    """DataError where a class has no clip that could be read."""
-    present = set(y.tolist())
-    if empty := [name for label, name in enumerate(names) if label not in present]:
-        raise DataError(f"no readable training clip in class {', '.join(empty)}: add some, or remove the class")
-
-
-def by_split(packed: Packed) -> dict[str, list[int]]:
-    """The rows of each split, from names that begin with it."""
-    return {s: [i for i, n in enumerate(packed.names) if n.startswith(f"{s}:")] for s in ("train", "val", "test")}
-
-
 def _packed(
-    items: Sequence[Item], key: str, names: Sequence[str], frontend: Frontend, *, val: float = 0.0, **options: Any
+    clips: Sequence[Clip], key: str, names: Sequence[str], frontend: Frontend, *, val: float = 0.0, **options: Any
 ) -> Problem[Rows]:
     """A problem of the clips; what the data has no validation clips of is carved from its training clips."""
-    packed = pack(items, key, frontend.sample_rate, frontend.samples)
-    splits = by_split(packed)
-    check_filled(packed.y[splits["train"]], names)
+    packed = pack_clips(clips, key, frontend.sample_rate, frontend.samples)
+    check_filled(packed, names, "clip")
+    splits = packed.splits
     if not splits["test"]:
         raise DataError("no readable test clip: check the folder")
     if not splits["val"]:
         splits["train"], splits["val"] = carve(packed.y, splits["train"], val)
-    return audio_problem(packed.wave, packed.y, splits, names, frontend, digest=packed.digest, **options)
+    return audio_problem(packed.x, packed.y, splits, names, frontend, digest=packed.digest, **options)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -170,9 +158,9 @@ def digits(
 ) -> Problem[Rows]:
     """Digits spoken by espeak-ng at 8 kHz: 720 clips of 36 voices to train on, 240 of 6 and 300 of 10 other voices to
     validate and test."""
-    items, key = spoken()
+    clips, key = spoken()
     heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
-    return _packed(items, key, WORDS, heard, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, WORDS, heard, domain=domain, depth=depth, width=width)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,9 +185,9 @@ def fsdd(
 ) -> Problem[Rows]:
     """Free Spoken Digit Dataset (Jackson et al. 2018), 8 kHz: the folder recordings of its repository, or one file with
     index.csv. With `split = "speakers"` theo and yweweler test, nicolas validates."""
-    items, key = read_fsdd(data, split)
+    clips, key = read_fsdd(data, split)
     heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
-    return _packed(items, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
 
 
 def speech_commands(
@@ -218,9 +206,9 @@ def speech_commands(
     width: Width = 128,
 ) -> Problem[Rows]:
     """Speech Commands (Warden 2018), 16 kHz, with its validation and testing lists; background noise is left out."""
-    items, key, names = read_speech_commands(data, words)
+    clips, key, names = read_speech_commands(data, words)
     heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands)
-    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 Fold = Annotated[int, Field(ge=1, description="the official fold that tests; the one before it validates")]
@@ -240,9 +228,9 @@ def esc50(
     width: Width = 128,
 ) -> Problem[Rows]:
     """ESC-50 (Piczak 2015): 2,000 environmental sounds of 5 s, 50 classes, five official folds."""
-    items, key, names = read_esc(data, fold, ten=False)
+    clips, key, names = read_esc(data, fold, ten=False)
     heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
-    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def esc10(
@@ -259,9 +247,9 @@ def esc10(
     width: Width = 128,
 ) -> Problem[Rows]:
     """ESC-10 (Piczak 2015): the ten classes of ESC-50 that are easily told apart, 400 sounds, five official folds."""
-    items, key, names = read_esc(data, fold, ten=True)
+    clips, key, names = read_esc(data, fold, ten=True)
     heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
-    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def urbansound8k(
@@ -278,6 +266,6 @@ def urbansound8k(
     width: Width = 128,
 ) -> Problem[Rows]:
     """UrbanSound8K (Salamon et al. 2014): 8,732 city sounds of up to 4 s, 10 classes, ten official folds."""
-    items, key, names = read_urbansound(data, fold)
+    clips, key, names = read_urbansound(data, fold)
     heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands)
-    return _packed(items, key, names, heard, domain=domain, depth=depth, width=width)
+    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)

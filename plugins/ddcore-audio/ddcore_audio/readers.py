@@ -1,16 +1,18 @@
-"""Readers: the public on-disk formats of audio sets. Every item's name begins with its split: `train:`, `val:` or `test:`."""
+"""Readers: the public on-disk formats of audio sets."""
 
 from __future__ import annotations
 
 import csv
+import re
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import soundfile
 
 from ddcore.errors import DataError, OptionError
+from ddcore.packing import class_folders, listing_key
 
-from .clips import Item, audio_files, class_folders, item, listing_key
+from .clips import Clip, audio_files, clip
 from .voices import WORDS
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 # FSDD
 
 
-def read_fsdd(data: Path | None, split: Literal["takes", "speakers"]) -> tuple[list[Item], str]:
+def read_fsdd(data: Path | None, split: Literal["takes", "speakers"]) -> tuple[list[Clip], str]:
     """The files {digit}_{speaker}_{take}.wav of `recordings`, or their samples in one file with an index."""
     if data is None or not data.is_dir():
         raise _missing(
@@ -70,27 +72,27 @@ def read_fsdd(data: Path | None, split: Literal["takes", "speakers"]) -> tuple[l
     if (data / "index.csv").is_file():
         return _fsdd_in_one(data, of)
     root = data / "recordings" if (data / "recordings").is_dir() else data
-    files = [f for f in audio_files(root) if f.stem.count("_") == 2]
+    files = [f for f in audio_files(root) if re.fullmatch(r"\d_[^_]+_\d+", f.stem)]
     if not files:
         raise _missing(
             "fsdd", data, "recordings/0_george_0.wav and its like", "github.com/Jakobovski/free-spoken-digit-dataset"
         )
-    items = [item(f"{of(*f.stem.split('_'))}:{f.name}", int(f.stem[0]), f) for f in files]
-    return items, listing_key(files, root)
+    clips = [clip(of(*f.stem.split("_")), f.name, int(f.stem[0]), f) for f in files]
+    return clips, listing_key(files, root)
 
 
-def _fsdd_in_one(data: Path, of: Callable[[str, str, str], str]) -> tuple[list[Item], str]:
+def _fsdd_in_one(data: Path, of: Callable[[str, str, str], str]) -> tuple[list[Clip], str]:
     rows = _table(data / "index.csv", ["file", "digit", "speaker", "index", "offset", "length"])
     files = audio_files(data)
     if len(files) != 1:
         raise DataError(f"{data}: expected one audio file beside index.csv, which says where in it each clip is")
     whole = cache(partial(soundfile.read, files[0], dtype="float32", always_2d=True))
-    items: list[Item] = []
+    clips: list[Clip] = []
     for r in rows:
         start = int(r["offset"])
         part = partial(_part, whole, start, start + int(r["length"]))
-        items.append((f"{of(r['digit'], r['speaker'], r['index'])}:{r['file']}", int(r["digit"]), part))
-    return items, listing_key([data / "index.csv", *files], data)
+        clips.append((of(r["digit"], r["speaker"], r["index"]), r["file"], int(r["digit"]), part))
+    return clips, listing_key([data / "index.csv", *files], data)
 
 
 def _part(whole: Callable[[], Sound], start: int, stop: int) -> Sound:
@@ -102,24 +104,24 @@ def _part(whole: Callable[[], Sound], start: int, stop: int) -> Sound:
 # Speech Commands
 
 
-def read_speech_commands(data: Path | None, words: str) -> tuple[list[Item], str, list[str]]:
+def read_speech_commands(data: Path | None, words: str) -> tuple[list[Clip], str, list[str]]:
     """A folder for each word, validation_list.txt and testing_list.txt."""
     source = "download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
     if data is None or not (data / "testing_list.txt").is_file() or not (data / "validation_list.txt").is_file():
         raise _missing("speech-commands", data, "the unpacked speech_commands_v0.02 with its two lists", source)
     wanted = {"commands": COMMANDS, "digits": WORDS}.get(words)
-    names = class_folders(data) if wanted is None else list(wanted)
+    names = [n for n in class_folders(data) if not n.startswith("_")] if wanted is None else list(wanted)
     if lacking := [name for name in names if not (data / name).is_dir()]:
         raise DataError(f"speech-commands: no folder {', '.join(lacking)} in {data}: choose other words")
     held = dict.fromkeys((data / "validation_list.txt").read_text().split(), "val")
     held |= dict.fromkeys((data / "testing_list.txt").read_text().split(), "test")
     files: list[Path] = []
-    items: list[Item] = []
+    clips: list[Clip] = []
     for label, name in enumerate(names):
         for file in audio_files(data / name):
             files.append(file)
-            items.append(item(f"{held.get(f'{name}/{file.name}', 'train')}:{name}/{file.name}", label, file))
-    return items, listing_key(files, data), names
+            clips.append(clip(held.get(f"{name}/{file.name}", "train"), f"{name}/{file.name}", label, file))
+    return clips, listing_key(files, data), names
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ def _split_of(fold: int, test: int, folds: int, of: str) -> str:
     return {test: "test", (test - 2) % folds + 1: "val"}.get(fold, "train")
 
 
-def read_esc(data: Path | None, fold: int, *, ten: bool) -> tuple[list[Item], str, list[str]]:
+def read_esc(data: Path | None, fold: int, *, ten: bool) -> tuple[list[Clip], str, list[str]]:
     """audio/*.wav and meta/esc50.csv."""
     of = "esc10" if ten else "esc50"
     if data is None or not (data / "meta" / "esc50.csv").is_file():
@@ -145,14 +147,14 @@ def read_esc(data: Path | None, fold: int, *, ten: bool) -> tuple[list[Item], st
     label = {target: i for i, (target, _) in enumerate(classes)}
     files = [data / "audio" / r["filename"] for r in rows]
     _present(of, files)
-    items = [
-        item(f"{_split_of(int(r['fold']), fold, 5, of)}:{r['filename']}", label[int(r["target"])], file)
+    clips = [
+        clip(_split_of(int(r["fold"]), fold, 5, of), r["filename"], label[int(r["target"])], file)
         for r, file in zip(rows, files, strict=True)
     ]
-    return items, listing_key(files, data), [name for _, name in classes]
+    return clips, listing_key(files, data), [name for _, name in classes]
 
 
-def read_urbansound(data: Path | None, fold: int) -> tuple[list[Item], str, list[str]]:
+def read_urbansound(data: Path | None, fold: int) -> tuple[list[Clip], str, list[str]]:
     """audio/fold1/*.wav ... and metadata/UrbanSound8K.csv."""
     of = "urbansound8k"
     if data is None or not (data / "metadata" / "UrbanSound8K.csv").is_file():
@@ -167,11 +169,11 @@ def read_urbansound(data: Path | None, fold: int) -> tuple[list[Item], str, list
     label = {number: i for i, (number, _) in enumerate(classes)}
     files = [data / "audio" / f"fold{r['fold']}" / r["slice_file_name"] for r in rows]
     _present(of, files)
-    items = [
-        item(f"{_split_of(int(r['fold']), fold, 10, of)}:fold{r['fold']}/{file.name}", label[int(r["classID"])], file)
+    clips = [
+        clip(_split_of(int(r["fold"]), fold, 10, of), f"fold{r['fold']}/{file.name}", label[int(r["classID"])], file)
         for r, file in zip(rows, files, strict=True)
     ]
-    return items, listing_key(files, data), [name for _, name in classes]
+    return clips, listing_key(files, data), [name for _, name in classes]
 
 
 def _present(of: str, files: Sequence[Path]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .clips import Item, Sound
+    from .clips import Clip, Sound
 
 __all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "digits", "speak", "spoken"]
 
@@ -71,17 +71,17 @@ def digits() -> list[tuple[str, int, Utterance]]:
     ]
 
 
-def spoken() -> tuple[list[Item], str]:
-    """All digits, each named `SPLIT:...`, and the key of what they sound like: the utterances and the voices' version. They are
+def spoken() -> tuple[list[Clip], str]:
+    """All digits, and the key of what they sound like: the utterances and the voices' version. They are
     spoken when the first is read."""
     found = digits()
     sounds = cache(lambda: speak([utterance for _, _, utterance in found]))
-    items: list[Item] = [
-        (f"{split}:{i} {u.voice}: {u.word}", digit, partial(_nth, sounds, i))
+    clips: list[Clip] = [
+        (split, f"{u.voice}: {u.word} ({i})", digit, partial(_nth, sounds, i))
         for i, (split, digit, u) in enumerate(found)
     ]
     said = json.dumps([[split, digit, *vars(u).values()] for split, digit, u in found])
-    return items, f"espeakng-loader {version('espeakng-loader')} {hashlib.sha256(said.encode()).hexdigest()}"
+    return clips, f"espeakng-loader {version('espeakng-loader')} {hashlib.sha256(said.encode()).hexdigest()}"
 
 
 def _nth(sounds: Callable[[], Sequence[Sound]], i: int) -> Sound:

@@ -114,7 +114,7 @@ def test_float_files_are_read_bit_by_bit(tmp_path):
 def test_the_same_files_are_decoded_once(tmp_path, monkeypatch):
     root = two_classes(tmp_path / "mine")
     first = folder(root, **HERE).fingerprint()
-    monkeypatch.setattr("ddcore_audio.clips._decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("ddcore.packing._decode", lambda *_: pytest.fail("decoded again"))
     assert folder(root, **HERE).fingerprint() == first
     monkeypatch.undo()
     monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
