@@ -59,8 +59,15 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: KWSOptions) 
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """Forty rounds of the classes, a new network every 10; the learning rate grows with the rows per class."""
-    return {"steps": 40 * len(counts), "outer": 10, "inner": 2, "lr": min(max(counts.values()) / 10, 1.0), "n_real": 32}
+    """Forty rounds of the classes, twenty from ten rows a class, a new network every 10; the learning rate grows with the rows."""
+    ipc = max(counts.values())
+    return {
+        "steps": (40 if ipc < 10 else 20) * len(counts),
+        "outer": 10,
+        "inner": 2,
+        "lr": min(ipc / 10, 1.0),
+        "n_real": 32,
+    }
 
 
 def _paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
