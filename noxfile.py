@@ -23,6 +23,9 @@ DEMO = Path("digits-dm-10")
 # the demo's and the tests' networks are small: threads would wait for each other, on a busy machine six times as long
 FEW_THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
+# a process for each core, up to four; `nox -s tests -- -n 0` runs in one
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+
 # uv reads its own variables where pip reads these
 for pip, uv, separator in (("PIP_FIND_LINKS", "UV_FIND_LINKS", ","), ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", " ")):
     if os.environ.get(pip):
@@ -44,8 +47,9 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Runs every test of the core and of all plugins; what follows `--` goes to pytest."""
-    install(session, PLUGINS + EXAMPLES, extras="[hf,report]", tools=["hatchling", "pytest", "pytest-timeout"])
-    session.run("pytest", *session.posargs, env=FEW_THREADS)
+    tools = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist"]
+    install(session, PLUGINS + EXAMPLES, extras="[hf,report]", tools=tools)
+    session.run("pytest", *IN_PARALLEL, *session.posargs, env=FEW_THREADS)
 
 
 @nox.session
