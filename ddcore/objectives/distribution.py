@@ -61,7 +61,8 @@ class DistributionMatching:
         total, means = torch.zeros((), device=want.device, dtype=want.dtype), dict(zip(counts, want, strict=True))
         for groups in parts:
             s = phi(problem.augment(self.augment, synthetic.batch(groups, rng), omega)).features
-            have = torch.stack([rows.mean(0) for rows in s.split([counts[g] for g in groups])])  # (groups, d)
+            each = len(s) // sum(counts[g] for g in groups)  # predictions of a row: the positions of a sequence
+            have = torch.stack([rows.mean(0) for rows in s.split([each * counts[g] for g in groups])])  # (groups, d)
             d = (torch.stack([means[g] for g in groups]) - have).square().sum()
             if len(parts) > 1:
                 d.backward(inputs=synthetic.leaves())
@@ -123,6 +124,6 @@ def _real_means(
         return torch.stack([part.mean(0) for part in torch.split(every, [len(ids) for ids in rows])])
     means = []
     for ids in rows:
-        parts = [features(ids[k : k + at_once]).sum(0) for k in range(0, len(ids), at_once)]
-        means.append(torch.stack(parts).sum(0) / len(ids))
+        parts = [features(ids[k : k + at_once]) for k in range(0, len(ids), at_once)]
+        means.append(torch.stack([part.sum(0) for part in parts]).sum(0) / sum(map(len, parts)))
     return torch.stack(means)
