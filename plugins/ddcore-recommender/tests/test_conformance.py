@@ -24,7 +24,8 @@ class TestImports(ProblemConformance):
     updates = 100
 
     @pytest.fixture(scope="class")
-    def case(self):
+    @classmethod
+    def case(cls):
         problem = imports(core_size=10)
         problem = replace(problem, name="recommender/imports", models={name: problem.models[name] for name in NETWORKS})
         return problem, problem.synthetic({0: 6}, None, random.Random(0))
@@ -35,7 +36,8 @@ class TestImportOrder(ProblemConformance):
     updates = 100
 
     @pytest.fixture(scope="class")
-    def case(self):
+    @classmethod
+    def case(cls):
         problem = replace(import_order(core_size=12, length=6), name="recommender/import-order")
         return problem, problem.synthetic({0: 4}, None, random.Random(0))
 
@@ -45,7 +47,8 @@ class TestClicks(ProblemConformance):
     updates = 100
 
     @pytest.fixture(scope="class")
-    def case(self):
+    @classmethod
+    def case(cls):
         rng = np.random.default_rng(0)
         a, b, c = (rng.integers(n, size=900) for n in (5, 4, 3))
         problem = replace(
