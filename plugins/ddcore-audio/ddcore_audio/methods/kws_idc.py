@@ -59,7 +59,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: KWSOptions) 
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """Forty rounds of the classes, twenty from ten rows a class, a new network every 10; the learning rate grows with the rows."""
+    """Forty rounds of the classes, twenty from ten rows a class; the learning rate grows with the rows."""
     ipc = max(counts.values())
     return {
         "steps": (40 if ipc < 10 else 20) * len(counts),
