@@ -87,6 +87,6 @@ GCDM = Method(
     paper="Liu et al., Graph Condensation via Receptive Field Distribution Matching, 2022 (arXiv 2206.13697)",
     options=GCDMOptions,
     plan=plan,
-    presets={"quick": lambda problem, counts: {"steps": 200, "structure_turns": 1, "feature_turns": 4}, "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 200, "model": "sgc", "lr": 0.1, "structure_turns": 1, "feature_turns": 4}, "paper": paper},
     refuses=graph_classification,
 )
