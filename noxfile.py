@@ -48,7 +48,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Runs every test of the core and of all plugins; what follows `--` goes to pytest."""
     tools = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist"]
-    install(session, PLUGINS + EXAMPLES, extras="[hf,report]", tools=tools)
+    install(session, PLUGINS + EXAMPLES, extras="[hf,report,tensorboard]", tools=tools)
     session.run("pytest", *IN_PARALLEL, *session.posargs, env=FEW_THREADS)
 
 

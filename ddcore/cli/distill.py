@@ -13,6 +13,7 @@ from .request import Request, request_options
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
+    from ..loop import Callback
 
 __all__ = ["distill"]
 
@@ -45,8 +46,20 @@ Examples:
     show_default=True,
     help="Where they run: this machine, or a Ray cluster.",
 )
+@click.option(
+    "--log", metavar="FILE", type=click.Path(path_type=Path), help="A line of JSON for each update, as it goes."
+)
+@click.option("--tensorboard", metavar="DIR", type=click.Path(path_type=Path), help="Scalars for TensorBoard.")
 @debug_option
-def distill(out: Path, resume: bool, jobs: int, backend: Literal["loky", "ray"], **flags: Any) -> None:
+def distill(
+    out: Path,
+    resume: bool,
+    jobs: int,
+    backend: Literal["loky", "ray"],
+    log: Path | None,
+    tensorboard: Path | None,
+    **flags: Any,
+) -> None:
     """Distils PROBLEM into a small set of rows and writes it to a folder.
 
     The budget is one of --ipc, --ratio and --bytes. The resolved options are written to DIR/run.toml, and
@@ -55,7 +68,11 @@ def distill(out: Path, resume: bool, jobs: int, backend: Literal["loky", "ray"],
     wanted = Request.of(**flags)
     from ..distillation import distill as run
     from ..errors import Diverged
+    from ..trackers import JsonLines, TensorBoard
 
+    trackers: list[Callback] = [] if log is None else [JsonLines(log)]
+    if tensorboard is not None:
+        trackers.append(TensorBoard(tensorboard))
     try:
         with Progress(f"{wanted.method} on {wanted.problem}") as progress:
             artifact = run(
@@ -65,7 +82,7 @@ def distill(out: Path, resume: bool, jobs: int, backend: Literal["loky", "ray"],
                 data=wanted.data,
                 out=out,
                 resume=resume,
-                callbacks=[progress.step],
+                callbacks=[progress.step, *trackers],
                 jobs=jobs,
                 backend=backend,
                 progress=progress.count,

@@ -39,10 +39,10 @@ def show(folder: Path, data: str | None, out: Path | None) -> None:
     picture = artifact.manifest["picture"]
     if out is not None:
         click.echo(f"\nPicture: {_draw(artifact, data, out)}")
-    elif picture is not None and picture.endswith(".txt"):
-        click.echo(f"\n{(folder / picture).read_text('utf-8').rstrip()}")
     elif picture is not None:
         click.echo(f"\nPicture: {folder / picture}")
+        if picture.endswith(".txt"):
+            click.echo(f"\n{(folder / picture).read_text('utf-8').rstrip()}")
     else:
         click.echo(f"\n{artifact.manifest['problem']['name']} draws no pictures of its sets.")
 

@@ -104,6 +104,7 @@ def test_show(ok, distilled, tmp_path):
     assert all(word in shown for word in expected)
     assert "labels 32" in shown  # bytes: 4 class numbers
     assert str(distilled / "dots.txt") in shown.replace("\n", "")
+    assert (distilled / "dots.txt").read_text().rstrip() in shown, "a picture that is text is shown"
     ok("show", distilled, "--out", "drawn")
     assert (tmp_path / "drawn/dots.txt").read_bytes() == (distilled / "dots.txt").read_bytes()
 
@@ -193,3 +194,9 @@ def test_a_comparison_leaves_a_page_and_a_parquet_table(ok, tmp_path):
     assert [row["mean"] for row in table] == [row.get("mean") for row in rows]
     assert "random" in (tmp_path / "table/results.html").read_text()
     assert "table/report.html" in ok("report", "table").stdout
+
+
+def test_what_a_run_logs_can_be_followed(ok, tmp_path):
+    ok("distill", "toy/dots", "--method", "dm", "--ipc", 1, "--steps", 3, "--out", "a", "--log", "log.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == [json.loads(line) for line in (tmp_path / "a/history.jsonl").read_text().splitlines()]

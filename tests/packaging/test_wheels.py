@@ -18,7 +18,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 CORE = {"click", "joblib", "numpy", "pluggy", "pydantic", "rich", "safetensors", "torch"}
-EXTRAS = {"hf": {"datasets"}, "report": {"jinja2", "matplotlib"}}
+EXTRAS = {"hf": {"datasets"}, "report": {"jinja2", "matplotlib"}, "tensorboard": {"tensorboard"}}
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 USE = """

@@ -1,7 +1,12 @@
 """Sweeps: statistics, work done once, what is finished stays finished, refusals and bad files."""
 
+import contextlib
 import json
+import os
+import random
+import signal
 import statistics
+import time
 from dataclasses import replace
 
 import pytest
@@ -232,3 +237,25 @@ def test_a_problem_may_have_a_budget_of_its_own(tmp_path):
     assert {row["ipc"] for row in rows} == {2}
     rows = compare({**wanted, "options": {name: {"ratio": 0.1, "ratio_of": "all"}}}, tmp_path / "ratio")
     assert {(row["ratio"], row["ratio_of"]) for row in rows} == {(0.1, "all")}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+def test_a_sweep_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path):
+    wanted = {**SWEEP, "methods": ["dm", "dc"], "steps": 6, "seeds": 1}
+    whole = compare(wanted, tmp_path / "whole")
+    rng, kills = random.Random(0), 0
+    while kills < 10:
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                compare(wanted, tmp_path / "killed")
+            os._exit(0)
+        time.sleep(rng.uniform(0.0, 0.4))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        kills += 1
+
+    def told(rows):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+    assert told(compare(wanted, tmp_path / "killed")) == told(whole)

@@ -18,7 +18,7 @@ FLOORS = [
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
     | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing"},
     {"inner", "distributed", "experts", "report", "card", "artifact"},
-    {"loop", "fairness", "evaluation"},
+    {"loop", "fairness", "evaluation", "trackers"},
     {"objectives", "selection"},
     {"methods"},
     {"distillation", "problems", "exporters", "importers"},
