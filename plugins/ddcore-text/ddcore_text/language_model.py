@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LanguageModel", "corpus_language_model", "masked_mean_loss", "train_language_model"]
 
-ROWS = 64
+ROWS = 32
 
 
 class LanguageModel(nn.Module):
@@ -53,8 +53,8 @@ class LanguageModel(nn.Module):
         e = torch.cat([self.classes(y).unsqueeze(1), self.table[ids]], 1)
         with torch.backends.cudnn.flags(enabled=False):
             states, _ = self.gru(e)
-        every = F.cross_entropy(self.logits(states).transpose(1, 2), following, reduction="none")
-        return every, counts
+        found = F.cross_entropy(self.logits(states[counts]), following[counts], reduction="none")
+        return torch.zeros_like(counts, dtype=found.dtype).masked_scatter(counts, found), counts
 
     def rates(self, ids: Tensor, y: Tensor) -> Tensor:  # (n,)
         """The mean loss of each text's tokens."""
@@ -129,7 +129,7 @@ def corpus_language_model(space: TokenSpace, corpus: Corpus, steps: int) -> Lang
         return {name: x.detach() for name, x in model.state_dict().items()}
 
     model = LanguageModel(space, classes)
-    key = key_of("gru-lm@1", space.name, corpus.digest, steps)
+    key = key_of("gru-lm@2", space.name, corpus.digest, steps)
     model.load_state_dict(kept(key, "language model of the corpus", make))
     return model
 

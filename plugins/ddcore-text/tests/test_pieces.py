@@ -150,7 +150,7 @@ def test_a_nucleus_of_one_word_is_the_most_likely_one(space):
     written = model.sample(torch.tensor([1]), 1, random.Random(0), top_p=1e-6)
     out, _ = model.gru(model.classes(torch.tensor([1])).unsqueeze(1))
     logits = model.logits(out[0, 0])
-    best = max((i for i in range(len(space.table)) if i not in space.special), key=lambda i: float(logits[i]))
+    best = max((i for i in range(len(space.table)) if i not in space.special), key=lambda i: logits[i].item())
     assert written.tolist() == [[best]]
 
 

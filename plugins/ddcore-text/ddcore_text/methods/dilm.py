@@ -24,7 +24,7 @@ class DiLMOptions(Options):
     """Generator training, gradient matching through the probability of what it writes, then the medoids of what it wrote.
     Defaults: section 4.1 and the code of Maekawa et al. 2024, whose generator is GPT-2."""
 
-    train_steps: int = Field(80_000, ge=0, description="training steps of the generator on the real texts (64 each)")
+    train_steps: int = Field(80_000, ge=0, description="training steps of the generator on the real texts (32 each)")
     steps: int = Field(20_000, ge=1, description="updates of the generator by gradient matching")
     lr: float = Field(3e-7, gt=0, description="learning rate of these updates (AdamW, warm-up of a twentieth, cosine)")
     n_syn: int = Field(64, ge=1, description="written texts of each class in an update")
@@ -93,7 +93,7 @@ def _written(work: Work[Any], times: int) -> Synthetic[Any]:
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """A small generator, trained from scratch, with few and larger updates."""
-    return {"train_steps": 300, "steps": 40, "lr": 1e-4, "n_syn": 16, "n_real": 64, "inner": 5, "overgenerate": 10}
+    return {"train_steps": 250, "steps": 40, "lr": 1e-4, "n_syn": 16, "n_real": 64, "inner": 5, "overgenerate": 10}
 
 
 def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ class GradMMOptions(Options):
     before: int = Field(
         200, ge=0, description="training steps of the network on real texts (64 each), before it is matched"
     )
-    lm_steps: int = Field(400, ge=0, description="training steps of the language model (64 real texts each)")
+    lm_steps: int = Field(400, ge=0, description="training steps of the language model (32 real texts each)")
     start: Literal["real", "noise"] = Field("noise", description="where the set starts: random real texts, or noise")
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
@@ -126,7 +126,7 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer rounds with larger updates, from real texts."""
-    return {"outer": 8, "inner": 15, "lr": 0.05, "start": "real", "n_real": 64, "before": 60, "lm_steps": 300}
+    return {"outer": 8, "inner": 15, "lr": 0.05, "start": "real", "n_real": 64, "before": 60, "lm_steps": 250}
 
 
 def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

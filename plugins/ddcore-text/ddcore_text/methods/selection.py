@@ -38,7 +38,7 @@ class KMedoidsOptions(Options):
 class RankByLMOptions(Options):
     """Real texts that a language model of the corpus finds likely in their class."""
 
-    train_steps: int = Field(400, ge=1, description="training steps of the language model (64 texts each)")
+    train_steps: int = Field(400, ge=1, description="training steps of the language model (32 texts each)")
 
 
 def medoids(x: Tensor, k: int, rng: random.Random) -> list[int]:  # (n, d)
