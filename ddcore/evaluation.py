@@ -55,6 +55,7 @@ def evaluate(
     ceiling: bool = False,
     fair: bool = False,
     search_lr: bool = False,
+    corrupted: bool = False,
     split: str = "test",
     device: str = "auto",
     jobs: int = 1,
@@ -65,8 +66,9 @@ def evaluate(
     Beside each score stand as many random real rows as the set is stored as (another draw for each network) and, where it
     is cached, cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the
     problem's own unless another is named. `fair` adds the fair scores, for which more networks are trained. `search_lr`
-    gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `jobs` processes
-    share the networks. Raises UnknownName for models and protocols.
+    gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `corrupted` adds the
+    scores on rows that suffer each of the problem's corruptions, as metrics of their own ("accuracy under noise"). `jobs`
+    processes share the networks. Raises UnknownName for models and protocols.
     """
     from .artifact import Artifact
 
@@ -113,8 +115,10 @@ def evaluate(
         notes += [
             f"Note: {m}, {kind}: learning rate {found.lr:g} was best on val." for (m, kind), found in searched.items()
         ]
+    if corrupted and not problem.corruptions:
+        notes.append(f"Note: {problem.name} names no corruptions.")
     runs = {
-        (m, kind, s): (problem, sets[kind][s], searched[m, kind], s, m, split)
+        (m, kind, s): (problem, sets[kind][s], searched[m, kind], s, m, split, corrupted)
         for m in names
         for s in range(seeds)
         for kind in sets
@@ -252,16 +256,32 @@ def _keep_best(
 
 
 @torch.no_grad()
-def score(problem: Problem[B], net: nn.Module, split: str = "test", size: int = 256) -> dict[str, float]:
-    """The task's metrics over the whole split, in evaluation mode."""
+def score(
+    problem: Problem[B], net: nn.Module, split: str = "test", size: int = 256, corruption: str | None = None
+) -> dict[str, float]:
+    """The task's metrics over the whole split, in evaluation mode; of rows as they are, or under a corruption, whose draws are
+    the same for every network."""
     net.eval()
-    return dict(problem.task.score((net(batch), batch) for batch in problem.data.batches(split, size)))
+    batches = problem.data.batches(split, size)
+    if corruption is not None:
+        batches = (problem.corruptions[corruption](batch, i) for i, batch in enumerate(batches))
+    return dict(problem.task.score((net(batch), batch) for batch in batches))
 
 
 def _train_and_score(
-    problem: Problem[Any], synthetic: Synthetic[Any], recipe: Recipe, seed: int, model: str, split: str
+    problem: Problem[Any],
+    synthetic: Synthetic[Any],
+    recipe: Recipe,
+    seed: int,
+    model: str,
+    split: str,
+    corrupted: bool = False,
 ) -> dict[str, float]:
-    return score(problem, train(problem, synthetic, recipe, seed, model), split)
+    net = train(problem, synthetic, recipe, seed, model)
+    found = score(problem, net, split)
+    for name in problem.corruptions if corrupted else ():
+        found |= {f"{metric} under {name}": v for metric, v in score(problem, net, split, corruption=name).items()}
+    return found
 
 
 def _all(

@@ -283,6 +283,8 @@ class Problem(Generic[B]):
     augmentations: Mapping[str, Callable[[B, int], B]] = field(default_factory=dict)
     """(batch, seed) -> batch, pure. `match`: one record for the whole batch; `train`: a record per row; others by name.
     An attribute `version` on the callable enters the fingerprint."""
+    corruptions: Mapping[str, Callable[[B, int], B]] = field(default_factory=dict)
+    """(batch, seed) -> batch, pure: what real rows of a test may suffer (noise, blur, dropped words or edges); for robustness."""
     input_space: str = "raw"  # one for all models: an embedding table, a tokenizer, a frontend
     kernels: Mapping[str, Callable[[B, B], Tensor]] = field(default_factory=dict)  # (n rows, m rows) -> (n, m)
     preprocessing: Preprocessing = Preprocessing("none")

@@ -36,6 +36,9 @@ Examples:
 @click.option(
     "--search-lr", is_flag=True, help="The set and random rows each get the learning rate that is best on val."
 )
+@click.option(
+    "--corrupted", is_flag=True, help="Also score on corrupted test rows, where the problem names corruptions."
+)
 @device_option
 @click.option(
     "--jobs",
@@ -56,6 +59,7 @@ def evaluate(
     ceiling: bool,
     fair: bool,
     search_lr: bool,
+    corrupted: bool,
     device: str,
     jobs: int,
     as_json: bool,
@@ -80,6 +84,7 @@ def evaluate(
             ceiling=ceiling,
             fair=fair,
             search_lr=search_lr,
+            corrupted=corrupted,
             device=device,
             jobs=jobs,
             progress=progress.count,

@@ -415,3 +415,20 @@ def test_the_random_baseline_is_stored_alone_and_the_ceiling_is_not():
     assert Selected(p.data.to(torch.device("cpu")), ids).batch().x.device.type == "cpu"
     everything = [i for g in whole.groups for i in whole.ids(g)]
     assert torch.equal(RealRows.all(p.data).batch().x, whole.take(everything).x)
+
+
+def test_scores_under_corruption_stand_beside_those_of_clean_rows(pair):
+    p, s = pair
+    p = replace(p, recipe=SHORT, corruptions={"darkness": lambda batch, seed: replace(batch, x=0 * batch.x)})
+    report = evaluate(s, p, models=["mlp"], seeds=2, corrupted=True)
+    clean, dark = report.score("accuracy"), report.score("accuracy under darkness")
+    nets = [train(p, s, SHORT, seed, "mlp") for seed in range(2)]
+    assert clean.values == tuple(score(p, net)["accuracy"] for net in nets)
+    blind = [nets[i](replace(p.data.take([0]), x=torch.zeros(1, 1, 8, 8))).logits.argmax().item() for i in range(2)]
+    test = p.data.take(p.data.ids(split="test")).y
+    assert dark.values == pytest.approx([(test == guess).double().mean().item() for guess in blind])
+    assert report.score("accuracy under darkness", of="baselines").values
+    assert [x.metric for x in report.ceilings] == ["accuracy"]
+    assert "names no corruptions" in str(
+        evaluate(s, replace(p, corruptions={}), models=["mlp"], seeds=1, corrupted=True)
+    )

@@ -18,6 +18,7 @@ from ddcore.rows import Classification, Rows, row_set
 from ddcore.splits import carve, fewer, stratified_split
 
 from .augment import DSA, DSA_DIGITS, Mixed, Siamese
+from .corrupt import blur, noise
 from .data import image_data
 from .files import Picture, image_files, pack_images
 from .imagenet import SUBSETS, read_tiny_imagenet
@@ -107,6 +108,7 @@ def image_problem(
         synthetic=row_set((c, h, w)),
         recipe=recipe,
         augmentations={"match": Siamese(strategy), "train": per_row, "mixed": Mixed(per_row, classes)},
+        corruptions={"noise": noise, "blur": blur},
         kernels=kernels(depth=depth),
         preprocessing=done,
         class_names=tuple(class_names),
