@@ -13,8 +13,10 @@ from ddcore_graph.objectives.whole_graphs import GraphKernelRegression, Relative
 from ddcore_graph.parametrizations.graphs import GraphSet
 from ddcore_graph.parametrizations.logits import LogitGraphs, LowRankGraphs
 
+from ddcore.errors import NotSupported
 from ddcore.kernels.relu import arc_cosine
 from ddcore.loop import Run, optimise
+from ddcore.plugins import installed
 from ddcore.rows import Classification
 
 COUNTS = {0: 2, 1: 1}
@@ -167,3 +169,10 @@ def test_both_objectives_reach_features_and_edges_and_go_down(graphs):
 def test_the_relative_distance():
     have, want = [torch.tensor([1.0, 2.0]), None], [torch.tensor([0.0, 4.0]), torch.tensor([3.0])]
     assert float(RelativeMatching().compare(have, want)) == pytest.approx((1 + 4) / (16 + 9))
+
+
+@pytest.mark.parametrize("name", ["gcond", "doscond", "gcdm", "gc-sntk", "cgc", "sfgc", "gdem", "bonsai"])
+def test_methods_of_nodes_refuse_whole_graphs(name):
+    method = installed().find("method", name, "graph").load()
+    with pytest.raises(NotSupported, match="rows are no nodes; doscond-graphs and kidd"):
+        method.resolve(toy(), {0: 1, 1: 1})
