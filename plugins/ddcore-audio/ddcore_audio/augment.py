@@ -25,7 +25,7 @@ STRATEGY = "shift_gain_noise_frames_bands"
 
 SHIFT = 1 / 8  # of a clip's length, either way, circular
 GAIN = 1.4  # natural log of power, either way: 6 dB
-NOISE = 0.3, 0.01  # deviation at most: of normalised maps, of full scale
+NOISE = 0.3, 0.1  # deviation at most, of rows of deviation 1: maps, waveforms
 MASK = 1 / 4  # of the frames, or of the bands, at most (SpecAugment)
 
 

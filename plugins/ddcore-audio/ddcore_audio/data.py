@@ -41,12 +41,14 @@ class MappedClips(DataSource[Rows]):
         wave: NDArray[np.float32],  # (n, samples), memory-mapped
         y: NDArray[np.int64],  # (n,)
         splits: Splits,
-        features: Features | None,  # None: rows are waveforms
+        features: Features,
         *,
+        scale: float | None,  # rows are waveforms in units of it; None: maps
         drawn: bool,
         digest: str = "",  # of the samples, where it is known
     ) -> None:
-        self.wave, self.y, self.features, self.digest = wave, torch.from_numpy(np.array(y)), features, digest
+        self.wave, self.y, self.digest = wave, torch.from_numpy(np.array(y)), digest
+        self.features, self.scale = features, scale
         self.index = RowData(torch.zeros(len(y), 0), self.y, splits, drawn=drawn)
         self.groups, self.split = self.index.groups, self.index.split
 
@@ -57,12 +59,11 @@ class MappedClips(DataSource[Rows]):
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> Rows:
         at = np.asarray(ids)
         wave = torch.from_numpy(self.wave[at])
-        return Rows(wave if self.features is None else self.features(wave), self.y[torch.from_numpy(at)])
+        return Rows(_row(wave, self.features, self.scale), self.y[torch.from_numpy(at)])
 
     def fingerprint(self) -> str:
         """sha256 of the samples, classes, splits and frontend."""
-        said = "waveform" if self.features is None else str(self.features.frontend)
-        digest = hashlib.sha256(f"{self.digest} {said}".encode())
+        digest = hashlib.sha256(f"{self.digest} {self.scale} {self.features.frontend}".encode())
         if not self.digest:
             for i in range(0, len(self.wave), PART):
                 digest.update(self.wave[i : i + PART].tobytes())
@@ -93,17 +94,22 @@ def audio_data(
     splits: Splits,
     features: Features,
     *,
-    waveforms: bool,  # whether rows are waveforms, not maps
+    scale: float | None,  # rows are waveforms in units of it; None: maps
     drawn: bool = False,
     digest: str = "",
 ) -> DataSource[Rows]:
     """Rows as networks read them: waveforms (n, samples), or normalised maps (n, planes, rows, frames)."""
-    row = wave.shape[1] if waveforms else int(np.prod(features.frontend.shape))
+    row = int(np.prod(features.frontend.shape)) if scale is None else wave.shape[1]
     if 4 * row * len(wave) > IN_MEMORY_BYTES:
-        return MappedClips(wave, y, splits, None if waveforms else features, drawn=drawn, digest=digest)
+        return MappedClips(wave, y, splits, features, scale=scale, drawn=drawn, digest=digest)
     with torch.no_grad():
-        x = torch.cat([part if waveforms else features(part) for part in _parts(wave)])
+        x = torch.cat([_row(part, features, scale) for part in _parts(wave)])
     return RowData(x, torch.from_numpy(np.array(y)), splits, drawn=drawn)
+
+
+def _row(wave: Tensor, features: Features, scale: float | None) -> Tensor:  # (n, samples) -> (n, ...)
+    rows: Tensor = features(wave) if scale is None else wave / scale
+    return rows
 
 
 def _parts(wave: NDArray[np.float32]) -> Iterator[Tensor]:

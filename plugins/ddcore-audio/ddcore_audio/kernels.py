@@ -35,14 +35,14 @@ def _as_it_is(x: Tensor) -> Tensor:
     return x
 
 
-def _through(features: Features, x: Tensor) -> Tensor:
-    maps: Tensor = features.to(x.device)(x)
+def _through(features: Features, scale: float, x: Tensor) -> Tensor:
+    maps: Tensor = features.to(x.device)(x * scale)
     return maps
 
 
-def kernels(features: Features, *, waveforms: bool, depth: int) -> dict[str, Callable[[Rows, Rows], Tensor]]:
+def kernels(features: Features, *, scale: float | None, depth: int) -> dict[str, Callable[[Rows, Rows], Tensor]]:
     """By name, "fc-ntk" first; of waveforms, as the frontend hears them."""
-    heard = partial(_through, features) if waveforms else _as_it_is
+    heard = _as_it_is if scale is None else partial(_through, features, scale)
     return {
         "fc-ntk": partial(_flat, FullyConnected(), heard),
         "fc-nngp": partial(_flat, FullyConnected(kind="nngp"), heard),

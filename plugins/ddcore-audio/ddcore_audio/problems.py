@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ddcore.errors import DataError
 from ddcore.packing import check_filled
-from ddcore.problem import Preprocessing, Problem
+from ddcore.problem import Problem
 from ddcore.recipes import MATCHING, Recipe
 from ddcore.rows import Classification, Rows
 from ddcore.splits import carve
@@ -24,7 +24,7 @@ from .kernels import kernels
 from .models import zoo
 from .readers import read_esc, read_fsdd, read_speech_commands, read_urbansound
 from .show import page
-from .sound import Sound, input_space
+from .sound import Sound
 from .voices import WORDS, spoken
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def audio_problem(
 
     `splits` holds row ids of train, val and test; `drawn` says that they were drawn here and should be stored with every
     artifact. With `domain="maps"` the frontend is applied once, and a set is made of its maps; with "waveforms" it stands in
-    front of every network, and gradients go through it into the samples.
+    front of every network, and gradients go through it into the samples, which are in units of a power of two.
 
     Raises DataError, and OptionError for sizes that do not fit each other.
     """
@@ -105,27 +105,31 @@ def audio_problem(
         raise DataError(
             f"expected clips (n, {frontend.samples}) and classes (n,); got {wave.shape} and {y.shape}: cut and resample first"
         )
-    waveforms = domain == "waveforms"
     features = fitted(wave, splits["train"], frontend)
-    data = audio_data(wave, y, splits, features, waveforms=waveforms, drawn=drawn, digest=digest)
-    train = np.sort(np.asarray(splits["train"]))[:2048]
-    sound = Sound(features, waveforms, float(np.std(wave[train])) if waveforms else 1.0)
-    done = features.preprocessing()
+    scale = _unit(wave, splits["train"]) if domain == "waveforms" else None
+    data = audio_data(wave, y, splits, features, scale=scale, drawn=drawn, digest=digest)
+    sound = Sound(features, scale)
     classes, per_row = len(class_names), Siamese(features, per_row=True)
     return Problem(
         name="audio",
         data=data,
         task=Classification(classes),
-        models=zoo(features, classes, waveforms=waveforms, depth=depth, width=width),
+        models=zoo(features, classes, scale=scale, depth=depth, width=width),
         synthetic=sound,
         recipe=recipe,
         augmentations={"match": Siamese(features), "train": per_row, "mixed": Mixed(per_row, classes)},
-        input_space=input_space(frontend, waveforms=waveforms),
-        kernels=kernels(features, waveforms=waveforms, depth=depth),
-        preprocessing=Preprocessing("waveform", "x", done.tensors) if waveforms else done,
+        input_space=sound.space,
+        kernels=kernels(features, scale=scale, depth=depth),
+        preprocessing=sound.preprocessing,
         class_names=tuple(class_names),
         render=partial(page, tuple(class_names), sound),
     )
+
+
+def _unit(wave: NDArray[np.float32], train: Sequence[int]) -> float:
+    """The power of two nearest to the deviation of the training clips: multiplying by it loses no bit."""
+    deviation = float(np.std(wave[np.sort(np.asarray(train))[:2048]]))
+    return 2.0 ** round(np.log2(deviation)) if deviation > 0 else 1.0
 
 
 def _packed(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ddcore.errors import ArtifactError, NotSupported, OptionError
+from ddcore.problem import Preprocessing
 from ddcore.rows import Rows, RowSynthetic
 from ddcore.seeds import generator
 
@@ -23,14 +25,9 @@ if TYPE_CHECKING:
     from ddcore.artifact import Artifact
     from ddcore.problem import Problem
 
-__all__ = ["Sound", "input_space", "sound_of"]
+__all__ = ["Sound", "sound_of"]
 
-WAVEFORM = "waveform > "
-
-
-def input_space(frontend: Frontend, *, waveforms: bool) -> str:
-    """What a problem's networks read, in words that `Sound.stored` reads again."""
-    return f"{WAVEFORM if waveforms else ''}{frontend}"
+WAVEFORM = re.compile(r"waveform\(unit=([^)]+)\) > ")
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class Sound:
     """An audio problem's `synthetic`: it makes the plain parametrization, free rows, from real ones or from noise."""
 
     features: Features  # the frontend and its normalisation
-    waveforms: bool = False  # whether rows are waveforms (samples,), not maps (planes, rows, frames)
-    deviation: float = 1.0  # of noise to start from
+    scale: float | None = None  # rows are waveforms (samples,) in units of it; None: maps (planes, rows, frames)
 
     def __call__(self, counts: Mapping[int, int], start: Rows | None, rng: random.Random) -> RowSynthetic:
         return RowSynthetic(counts, self.rows(sum(counts.values()), rng) if start is None else start.x)
@@ -50,13 +46,29 @@ class Sound:
         return self.features.frontend
 
     @property
+    def waveforms(self) -> bool:
+        """Whether rows are waveforms."""
+        return self.scale is not None
+
+    @property
+    def space(self) -> str:
+        """The input space in words, which `Sound.stored` reads again."""
+        return f"{'' if self.scale is None else f'waveform(unit={self.scale!r}) > '}{self.frontend}"
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From sound to rows: waveforms are divided by their unit; mean and deviation of maps stay what networks need."""
+        done = self.features.preprocessing()
+        return done if self.scale is None else Preprocessing("waveform", f"x * {self.scale!r}", done.tensors)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of a row."""
         return (self.frontend.samples,) if self.waveforms else self.frontend.shape
 
     def rows(self, n: int, rng: random.Random) -> Tensor:  # (n, ...)
-        """Noise to start from."""
-        return self.deviation * torch.randn(n, *self.shape, generator=generator(rng))
+        """Noise to start from, of deviation 1 as real rows are."""
+        return torch.randn(n, *self.shape, generator=generator(rng))
 
     @property
     def silence(self) -> Tensor:  # broadcasts to a row
@@ -72,7 +84,7 @@ class Sound:
         """Rows as they sound: themselves, or recovered from maps."""
         if x.shape[1:] != self.shape:
             raise NotSupported(f"a row here is {self.shape}, and this one {tuple(x.shape[1:])}: it cannot be played")
-        return x.detach().cpu().float() if self.waveforms else recover(self.features, x)
+        return recover(self.features, x) if self.scale is None else x.detach().cpu().float() * self.scale
 
     @classmethod
     def stored(cls, artifact: Artifact) -> Sound:
@@ -83,7 +95,8 @@ class Sound:
             features = Features(frontend, done["mean"], done["std"])
         except (OptionError, KeyError) as error:
             raise ArtifactError(f"{artifact!r} is in the input space {said!r}: expected an audio problem's") from error
-        return cls(features, waveforms=said.startswith(WAVEFORM))
+        unit = WAVEFORM.match(said)
+        return cls(features, None if unit is None else float(unit[1]))
 
 
 def sound_of(problem: Problem[Any]) -> Sound:

@@ -70,8 +70,8 @@ def test_networks_do_not_share_their_frontend():
 def test_networks_that_do_not_fit():
     features = Features(toy.frontend())
     with pytest.raises(OptionError, match="can be halved 4 times"):
-        zoo(features, 3, waveforms=False, depth=5)
+        zoo(features, 3, depth=5)
     with pytest.raises(OptionError, match="4,000 samples or more"):
         M5(3000, 10)
     short = Features(Frontend("log-mel", 8000, 3000, 512, 320, 160, 16, 20.0, 4000.0))
-    assert "m5" not in zoo(short, 3, waveforms=True, depth=2)
+    assert "m5" not in zoo(short, 3, scale=1.0, depth=2)

@@ -108,7 +108,7 @@ def test_float_files_are_read_bit_by_bit(tmp_path):
     wave = (1.5 * np.random.default_rng(0).standard_normal(8000)).astype(np.float32)  # beyond full scale
     write(root / "low" / "00.wav", wave, subtype="FLOAT")
     problem = folder(root, **HERE, domain="waveforms")
-    assert any(np.array_equal(row.numpy(), wave) for row in problem.data.x)
+    assert any(np.array_equal(row.numpy(), wave) for row in problem.synthetic.waveform(problem.data.x))
 
 
 def test_the_same_files_are_decoded_once(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def test_the_page_has_a_player_and_a_picture_for_the_first_clips_of_each_class(t
     assert (rate, len(wave)) == (toy.RATE, toy.SAMPLES)
     assert np.abs(wave).max() == pytest.approx(0.9, abs=1e-3)
     if waveforms:
-        want = synthetic.batch().x[0].numpy()
+        want = problem.synthetic.waveform(synthetic.batch().x)[0].numpy()
         assert np.abs(wave - want * 0.9 / np.abs(want).max()).max() < 1e-4
     first = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
     problem.render(synthetic, tmp_path)
@@ -89,8 +89,9 @@ def test_a_waveform_written_and_read_back_scores_the_same(tmp_path):
     info = soundfile.info(first / files[0])
     assert (info.subtype, info.channels, info.samplerate) == ("FLOAT", 1, toy.RATE)
     x = torch.stack([torch.from_numpy(soundfile.read(first / f, dtype="float32")[0]) for f in files])
-    assert torch.equal(x, made.tensors["x"])
-    back = RowSynthetic(dict.fromkeys(problem.data.groups, 2), x)
+    assert torch.equal(x, problem.synthetic.waveform(made.tensors["x"]))
+    back = RowSynthetic(dict.fromkeys(problem.data.groups, 2), x / problem.synthetic.scale)
+    assert torch.equal(back.x, made.tensors["x"]), "the unit is a power of two: nothing is rounded"
     scores = [score(problem, train(problem, s, SHORT, 0)) for s in (made.synthetic(problem), back)]
     nets = [train(problem, s, SHORT, 0).state_dict() for s in (made.synthetic(problem), back)]
     assert scores[0] == scores[1]
@@ -103,7 +104,8 @@ def test_the_exported_folder_is_a_problem_with_the_same_rows(tmp_path):
     to_wav(made, None, tmp_path / "out")
     own = folder(tmp_path / "out", sample_rate=toy.RATE, bands=16, window=256, hop=250, domain="waveforms", depth=2)
     assert own.class_names == ("0-low", "1-mid", "2-high")
-    assert {tuple(r.tolist()) for r in own.data.x} == {tuple(r.tolist()) for r in made.tensors["x"]}
+    rows = [p.synthetic.waveform(x) for p, x in ((own, own.data.x), (problem, made.tensors["x"]))]
+    assert {tuple(r.tolist()) for r in rows[0]} == {tuple(r.tolist()) for r in rows[1]}
 
 
 def test_soft_labels_are_in_a_table(tmp_path):
@@ -143,7 +145,7 @@ def test_a_hugging_face_set_of_sounds(tmp_path):
     import io
 
     read = [soundfile.read(io.BytesIO(row["bytes"]), dtype="float32")[0] for row in found["audio"]]
-    assert np.array_equal(np.stack(read), made.tensors["x"].numpy())
+    assert np.array_equal(np.stack(read), problem.synthetic.waveform(made.tensors["x"]).numpy())
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -23,10 +23,10 @@ __all__ = ["M5", "BCResNet", "Conformer", "ConvNet", "DSCNN", "Listening", "zoo"
 
 
 def zoo(
-    features: Features, classes: int, *, waveforms: bool, depth: int = 3, width: int = 128
+    features: Features, classes: int, *, scale: float | None = None, depth: int = 3, width: int = 128
 ) -> dict[str, Callable[[], nn.Module]]:
-    """Constructors by name, "convnet" first, which has this depth and width. Where rows are waveforms the networks of maps stand
-    behind the frontend, and "m5" reads the samples themselves.
+    """Constructors by name, "convnet" first, which has this depth and width. Where rows are waveforms, in units of `scale`, the
+    networks of maps stand behind the frontend, and "m5" reads the samples themselves.
 
     Raises:
         OptionError: the maps are too small for a ConvNet of this depth.
@@ -40,8 +40,10 @@ def zoo(
         "bc-resnet": partial(BCResNet, shape, classes),
         "conformer": partial(Conformer, shape, classes),
     }
-    if not waveforms:
+    if scale is None:
         return maps
-    found: dict[str, Callable[[], nn.Module]] = {k: partial(Listening, features, make) for k, make in maps.items()}
+    found: dict[str, Callable[[], nn.Module]] = {
+        k: partial(Listening, features, scale, make) for k, make in maps.items()
+    }
     samples = features.frontend.samples
     return found | ({"m5": partial(M5, samples, classes)} if samples >= SHORTEST else {})

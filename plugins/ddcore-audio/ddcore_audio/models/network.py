@@ -43,16 +43,17 @@ class Network(nn.Module):
 
 
 class Listening(nn.Module):
-    """A network of maps behind the frontend: it reads waveforms, and is differentiable in them."""
+    """A network of maps behind the frontend: it reads waveforms in units of `scale`, and is differentiable in them."""
 
-    def __init__(self, features: Features, network: Callable[[], nn.Module]) -> None:
+    def __init__(self, features: Features, scale: float, network: Callable[[], nn.Module]) -> None:
         super().__init__()
+        self.scale = scale
         self.frontend = copy.deepcopy(features)
         self.network = network()
 
     def forward(self, batch: Rows) -> Output:  # batch.x: (n, samples)
         """What the network makes of the maps."""
-        out: Output = self.network(replace(batch, x=self.frontend(batch.x)))
+        out: Output = self.network(replace(batch, x=self.frontend(batch.x * self.scale)))
         return out
 
 
