@@ -19,6 +19,7 @@ from ddcore.storage import write_bytes
 
 from .batch import Graph
 from .graphs import Graphs
+from .properties import properties
 
 if TYPE_CHECKING:
     from .data import NodeData
@@ -62,11 +63,11 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["set", "real"], ["adjacency", "features"]], height_ratios=[1.6, 1])
     classes = len(class_names)
-    title = f"condensed: {len(a)} nodes, {_edge_count(a)} edges"
+    title = f"condensed: {len(a)} nodes, {_edge_count(a)} edges{_said(a, y)}"
     _draw(axes["set"], a, y, classes, title, class_names)
     sample, labels = _sample(data)
     whole = data.part("train")
-    title = f"real: {len(sample)} of {len(whole.x):,} nodes, {whole.edges.shape[1] // 2:,} edges"
+    title = f"real: {len(sample)} of {len(whole.x):,} nodes, {whole.edges.shape[1] // 2:,} edges{_said(sample, labels)}"
     _draw(axes["real"], sample, labels, classes, title)
     _heat(figure, axes["adjacency"], a.numpy(), "adjacency, class by class")
     x = batch.x.detach().cpu()[order]
@@ -127,6 +128,13 @@ def _classes(batch: Graph) -> Tensor:  # (n,)
 def _edge_count(a: Tensor) -> str:
     """Undirected edges; both directions are in `a`."""
     return f"{int((a != 0).sum()) // 2:,}"
+
+
+def _said(a: Tensor, y: Tensor) -> str:
+    """Its properties on a line of their own; nothing without edges."""
+    if not bool((a != 0).any()):
+        return ""
+    return "\n" + ", ".join(f"{name} {value:.3g}" for name, value in properties(a, y).items())
 
 
 def _sample(data: NodeData) -> tuple[Tensor, Tensor]:  # (n, n), (n,)

@@ -1,0 +1,34 @@
+"""Graph properties, against NetworkX and torch-geometric."""
+
+from __future__ import annotations
+
+import math
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from ddcore_graph.properties import properties
+from torch_geometric.utils import from_networkx, homophily
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_properties_are_those_of_networkx(seed: int):
+    graph = nx.connected_watts_strogatz_graph(20, 4, 0.3, seed=seed)
+    y = torch.randint(0, 3, (20,), generator=torch.Generator().manual_seed(seed))
+    a = torch.tensor(nx.to_numpy_array(graph), dtype=torch.float)
+    found = properties(a, y)
+    assert found["density"] == pytest.approx(nx.density(graph))
+    assert found["homophily"] == pytest.approx(homophily(from_networkx(graph).edge_index, y, method="edge"))
+    spectrum = np.sort(nx.normalized_laplacian_spectrum(graph))
+    assert found["gap"] == pytest.approx(spectrum[1], abs=1e-6)
+    assert found["top"] == pytest.approx(spectrum[-1], abs=1e-6)
+
+
+def test_without_edges_and_of_one_node():
+    found = properties(torch.zeros(3, 3), torch.tensor([0, 1, 0]))
+    assert found["density"] == found["gap"] == found["top"] == 0
+    assert math.isnan(found["homophily"])
+    assert properties(torch.zeros(1, 1), torch.tensor([0]))["density"] == 0
+    two = properties(torch.tensor([[0.0, 3.0], [3.0, 0.0]]), torch.tensor([1, 1]))
+    assert two == pytest.approx({"density": 1.0, "homophily": 1.0, "gap": 2.0, "top": 2.0})
