@@ -134,7 +134,7 @@ def _said(a: Tensor, y: Tensor) -> str:
     """Its properties on a line of their own; nothing without edges."""
     if not bool((a != 0).any()):
         return ""
-    return "\n" + ", ".join(f"{name} {value:.3g}" for name, value in properties(a, y).items())
+    return "\n" + ", ".join(f"{name} {value:.3f}" for name, value in properties(a, y).items())
 
 
 def _sample(data: NodeData) -> tuple[Tensor, Tensor]:  # (n, n), (n,)
@@ -172,9 +172,10 @@ def _draw(axis: Any, a: Tensor, y: Tensor, kinds: int, title: str, names: Sequen
     w = a.numpy()[i, j]
     heavy = np.argsort(-np.abs(w), kind="stable")[: min(EDGES, int((w != 0).sum()))]
     i, j, w = i[heavy], j[heavy], np.abs(w[heavy])
+    strength = np.clip(w / max(w.max(initial=1e-12), 1e-12), 0.2, 1)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(a)))
-    graph.add_weighted_edges_from(zip(i.tolist(), j.tolist(), w.tolist(), strict=True))
+    graph.add_weighted_edges_from(zip(i.tolist(), j.tolist(), (0.5 * strength).tolist(), strict=True))
     if len(i):
         at = nx.spring_layout(graph, seed=0, iterations=60, k=2 / max(len(a), 1) ** 0.5)
         place = np.array([at[n] for n in range(len(a))])
@@ -182,7 +183,6 @@ def _draw(axis: Any, a: Tensor, y: Tensor, kinds: int, title: str, names: Sequen
         side = int(np.ceil(len(a) ** 0.5))
         place = np.array([(n % side, -(n // side)) for n in range(len(a))], dtype=float)
     colours = _colours(y, kinds)
-    strength = np.clip(w / max(w.max(initial=1e-12), 1e-12), 0.08, 1)
     ends: Any = np.stack([place[i], place[j]], 1)  # (edges, 2, 2)
     lines = LineCollection(ends, linewidths=0.8, colors=[(0.4, 0.42, 0.45, 0.6 * s) for s in strength])
     axis.add_collection(lines)
