@@ -88,7 +88,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: TD3Options) 
 
 def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Short trainings at higher rates."""
-    return {"steps": 60, "lr": 0.03, "unroll": 20, "window": 8, "step_size": 0.02, "n_real": 64, "epochs": 20}
+    return {"steps": 40, "lr": 0.03, "unroll": 15, "window": 6, "step_size": 0.02, "n_real": 64, "epochs": 20}
 
 
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
