@@ -17,17 +17,18 @@ from ddcore.problem import B, Output, Problem
 from .gradient import AtMost
 from .networks import without_dropout
 
-__all__ = ["ReceptiveFieldMatching", "class_means"]
+__all__ = ["ReceptiveFieldMatching", "apart", "class_means"]
 
 
 @dataclass(frozen=True)
 class ReceptiveFieldMatching:
     r"""GCDM (Liu et al., 2022, eq. 9): over the embeddings h of the last layer, which see the L hops around a node,
 
-        \sum_c \| mean_{i \in T_c} h_i - mean_{j \in S_c} h'_j \|^2 / width
+        \sum_c \| mean_{i \in T_c} h_i - mean_{j \in S_c} h'_j \|^2  /  mean_c \| mean_{i \in T_c} h_i \|^2
 
     in random networks that take `inner` steps down the same loss between `outer` updates. Without edges and with fresh networks
-    it is CaT's (Liu et al., ICDM 2023). The embeddings of all layers are compared, side by side.
+    it is CaT's (Liu et al., ICDM 2023). The embeddings of all layers are compared, side by side. They are measured by the size of
+    the real ones: what random networks make of sparse features is so small that Adam's epsilon would exceed its gradient.
     """
 
     n_real: int = 256  # real nodes of each class, all where there are no more
@@ -48,7 +49,7 @@ class ReceptiveFieldMatching:
                 sizes = {g: len(ids) for g, ids in chosen.items()}
                 with torch.no_grad():
                     want = class_means(net(real), sizes)
-                yield (class_means(net(synthetic.batch(rng=run.rng)), counts) - want).square().mean(1).sum()
+                yield apart(class_means(net(synthetic.batch(rng=run.rng)), counts), want)
                 if t + 1 < self.outer:
                     self._descend(net, opt, real, sizes, synthetic, run)
 
@@ -66,9 +67,14 @@ class ReceptiveFieldMatching:
         params = [p for group in opt.param_groups for p in group["params"]]
         for _ in range(self.inner):
             opt.zero_grad()
-            gap = class_means(net(fake), synthetic.counts) - class_means(net(real), sizes)
-            torch.autograd.backward(gap.square().mean(1).sum(), inputs=params)
+            loss = apart(class_means(net(fake), synthetic.counts), class_means(net(real), sizes))
+            torch.autograd.backward(loss, inputs=params)
             opt.step()
+
+
+def apart(fake: Tensor, real: Tensor) -> Tensor:  # (classes, width) x 2 -> ()
+    """The squared distances of the classes' means, by the size of the real ones, which is a constant."""
+    return (fake - real).square().sum() / real.detach().square().sum(1).mean().clamp_min(1e-30)
 
 
 def class_means(out: Output, sizes: Mapping[int, int]) -> Tensor:  # (classes, width)
