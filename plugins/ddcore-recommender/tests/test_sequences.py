@@ -179,7 +179,7 @@ def test_the_aligned_objective_is_the_plain_unrolled_loss_and_the_features_dista
 
 @pytest.mark.parametrize("method", [FARZI, TD3])
 def test_updates_make_training_on_the_set_better_for_real_sequences(problem, method):
-    options = {"steps": 24, "unroll": 6, "n_real": 32, "lr": 0.05, "step_size": 0.02}
+    options = {"steps": 30, "unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02}
     options |= {"window": 6, "epochs": 10} if method is TD3 else {"rank": 6}
     artifact = ddcore.distill(problem, method, ipc=3, options=options)
     losses = [r["loss"] for r in artifact.history]
