@@ -16,6 +16,7 @@ from ddcore.rows import Classification, stratified_split
 from .edges import tidied
 from .graph_data import GraphData
 from .graphs import Graphs
+from .kernels.gntk import LiteGNTK
 from .models import graph_zoo
 from .parametrizations.graphs import graph_set
 from .preprocess import dense
@@ -63,6 +64,7 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
         models=graph_zoo(d, classes, hidden=hidden),
         synthetic=plain,
         recipe=GRAPH_LEVEL,
+        kernels={"gntk": LiteGNTK()},
         class_names=tuple(raw.class_names),
         render=partial(gallery, tuple(raw.class_names)),
     )

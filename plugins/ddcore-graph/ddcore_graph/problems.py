@@ -19,6 +19,7 @@ from ddcore.rows import Classification
 from .batch import Graph
 from .data import NodeData, class_split
 from .edges import tidied
+from .kernels.sntk import SNTK
 from .models import node_zoo
 from .parametrizations.features import features_only
 from .preprocess import Normalise, dense, prepared
@@ -47,6 +48,9 @@ __all__ = [
     "pubmed",
     "reddit",
 ]
+
+KERNEL_NODES = 20_000
+"""A kernel is between all pairs of nodes once: of larger graphs there is none."""
 
 Hidden = Annotated[int, Field(ge=1, description="hidden units of the networks")]
 Fanout = Annotated[
@@ -83,6 +87,7 @@ def node_problem(
         models=node_zoo(d, classes, hidden=hidden),
         synthetic=partial(features_only, d),
         recipe=GRAPH,
+        kernels={"sntk": SNTK()} if len(x) <= KERNEL_NODES else {},
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),
         render=partial(drawing, tuple(class_names), data),
