@@ -16,12 +16,9 @@ from ddcore.problem import Preprocessing
 
 torchaudio = load_torchaudio()  # here, so that whoever unpickles a frontend has it too
 
-__all__ = ["EPS", "Features", "Frontend", "Kind"]
+__all__ = ["Features", "Frontend", "Kind"]
 
 Kind = Literal["log-mel", "mel", "mfcc"]
-
-EPS = 1e-6
-"""Added to mel power before its logarithm: silence is log(1e-6), and its gradient is finite."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ class Frontend:
     low: float = 20.0  # Hz
     high: float = 8_000.0  # Hz
     coefficients: int = 20  # cepstra, of kind "mfcc" alone
+    floor: float = 1e-6  # added to mel power before its logarithm: silence is log(floor), and its gradient is finite
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -62,6 +60,8 @@ class Frontend:
             raise OptionError(
                 f"a clip of {self.samples} samples is too short for n_fft {self.n_fft}: take longer clips or a shorter window"
             )
+        if self.floor <= 0:
+            raise OptionError(f"floor {self.floor:g}: the logarithm of silence needs a positive one")
         if self.kind == "mfcc" and self.coefficients > self.bands:
             raise OptionError(f"{self.coefficients} coefficients of {self.bands} bands: take at most one for each band")
 
@@ -131,7 +131,7 @@ class Features(nn.Module):
         mel: Tensor = self.mel(power)  # (n, bands, frames)
         if self.frontend.kind == "mel":
             return mel.unsqueeze(1)
-        log_mel = (mel + EPS).log()
+        log_mel = (mel + self.frontend.floor).log()
         if self.frontend.kind == "log-mel":
             return log_mel.unsqueeze(1)
         return self.with_differences((self.dct.T @ log_mel).unsqueeze(1))

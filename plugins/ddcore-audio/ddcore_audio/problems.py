@@ -53,6 +53,10 @@ Domain = Annotated[
     Literal["maps", "waveforms"],
     Field(description="what a row is, real or synthetic: the frontend's maps, or the samples before it"),
 ]
+Floor = Annotated[
+    float,
+    Field(gt=0, description="added to mel power before its logarithm; more of it makes soft sounds count less"),
+]
 Bands = Annotated[int, Field(ge=8, description="mel bands")]
 Hop = Annotated[int, Field(ge=1, description="samples between two frames")]
 Window = Annotated[int, Field(ge=2, description="samples of a frame; the FFT has the next power of two")]
@@ -65,7 +69,9 @@ Seconds = Annotated[
 Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are resampled to it")]
 
 
-def frontend_of(kind: Kind, sample_rate: int, seconds: float, window: int, hop: int, bands: int) -> Frontend:
+def frontend_of(
+    kind: Kind, sample_rate: int, seconds: float, window: int, hop: int, bands: int, floor: float
+) -> Frontend:
     """The frontend from 20 Hz to half the sample rate, with the next power of two as FFT. Raises OptionError."""
     return Frontend(
         kind=kind,
@@ -76,6 +82,7 @@ def frontend_of(kind: Kind, sample_rate: int, seconds: float, window: int, hop: 
         hop=hop,
         bands=bands,
         high=sample_rate / 2,
+        floor=floor,
     )
 
 
@@ -154,6 +161,7 @@ def digits(
     *,
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     bands: Bands = 32,
     window: Window = 512,
     hop: Hop = 256,
@@ -163,7 +171,7 @@ def digits(
     """Digits spoken by espeak-ng at 8 kHz: 720 clips of 36 voices to train on, 240 of 6 and 300 of 10 other voices to
     validate and test."""
     clips, key = spoken()
-    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
+    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands, floor)
     return _packed(clips, key, WORDS, heard, domain=domain, depth=depth, width=width)
 
 
@@ -180,6 +188,7 @@ def fsdd(
     ] = "takes",
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     bands: Bands = 40,
     window: Window = 320,
     hop: Hop = 160,
@@ -190,7 +199,7 @@ def fsdd(
     """Free Spoken Digit Dataset (Jackson et al. 2018), 8 kHz: the folder recordings of its repository, or one file with
     index.csv. With `split = "speakers"` theo and yweweler test, nicolas validates."""
     clips, key = read_fsdd(data, split)
-    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands)
+    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands, floor)
     return _packed(clips, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
 
 
@@ -203,6 +212,7 @@ def speech_commands(
     ] = "all",
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -211,7 +221,7 @@ def speech_commands(
 ) -> Problem[Rows]:
     """Speech Commands (Warden 2018), 16 kHz, with its validation and testing lists; background noise is left out."""
     clips, key, names = read_speech_commands(data, words)
-    heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands)
+    heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands, floor)
     return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
@@ -224,6 +234,7 @@ def esc50(
     fold: Fold = 5,
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -233,7 +244,7 @@ def esc50(
 ) -> Problem[Rows]:
     """ESC-50 (Piczak 2015): 2,000 environmental sounds of 5 s, 50 classes, five official folds."""
     clips, key, names = read_esc(data, fold, ten=False)
-    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
+    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands, floor)
     return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
@@ -243,6 +254,7 @@ def esc10(
     fold: Fold = 5,
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -252,7 +264,7 @@ def esc10(
 ) -> Problem[Rows]:
     """ESC-10 (Piczak 2015): the ten classes of ESC-50 that are easily told apart, 400 sounds, five official folds."""
     clips, key, names = read_esc(data, fold, ten=True)
-    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands)
+    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands, floor)
     return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
@@ -262,6 +274,7 @@ def urbansound8k(
     fold: Fold = 10,
     frontend: What = "log-mel",
     domain: Domain = "maps",
+    floor: Floor = 1e-6,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -271,5 +284,5 @@ def urbansound8k(
 ) -> Problem[Rows]:
     """UrbanSound8K (Salamon et al. 2014): 8,732 city sounds of up to 4 s, 10 classes, ten official folds."""
     clips, key, names = read_urbansound(data, fold)
-    heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands)
+    heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands, floor)
     return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddcore.seeds import torch_seeded
 
-from .frontend import EPS, Features, torchaudio
+from .frontend import Features, torchaudio
 
 if TYPE_CHECKING:
     from .frontend import Frontend
@@ -41,4 +41,4 @@ def _mel_power(features: Features, maps: Tensor) -> Tensor:  # (n, planes, rows,
     if f.kind == "mel":
         return raw.clamp_min(0)
     log_mel = features.dct @ raw if f.kind == "mfcc" else raw
-    return (log_mel.clamp_max(20).exp() - EPS).clamp_min(0)
+    return (log_mel.clamp_max(20).exp() - f.floor).clamp_min(0)

@@ -17,7 +17,7 @@ from PIL import Image
 from ddcore.seeds import stream
 from ddcore.storage import write_bytes, write_text
 
-from .frontend import EPS, Features, Frontend
+from .frontend import Features, Frontend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def _plain(frontend: Frontend) -> Features:
 def spectrogram(features: Features, wave: Tensor) -> Image.Image:  # (samples,)
     """A picture of frames by bands, the loudest 80 dB of the clip."""
     maps = features.raw(wave[None])[0, 0].flip(0).numpy()  # (bands, frames)
-    top = max(maps.max(), np.log(EPS) + 1)
+    top = max(maps.max(), np.log(features.frontend.floor) + 1)
     shade = np.clip(1 + (maps - top) / (8 * np.log(10)), 0, 1)  # 80 dB are eight factors of ten
     stops = np.linspace(0, 1, len(COLOURS))
     rgb = np.stack([np.interp(shade, stops, [c[i] for c in COLOURS]) for i in range(3)], -1)

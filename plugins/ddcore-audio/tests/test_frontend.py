@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from ddcore_audio.frontend import EPS, Features, Frontend, torchaudio
+from ddcore_audio.frontend import Features, Frontend, torchaudio
 from ddcore_audio.recovery import recover
 
 from ddcore.errors import OptionError
@@ -64,7 +64,7 @@ def test_it_is_the_formula_in_float64():
     up = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     down = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]
     bands = np.maximum(0, np.minimum(up, down))  # (40, 257)
-    want = np.log(power @ bands.T + EPS).T
+    want = np.log(power @ bands.T + 1e-6).T
     assert np.abs(Features(f).raw(wave)[0, 0].double().numpy() - want).max() < 2e-3 * np.abs(want).max()
     assert np.abs(Features(f).double().raw(wave.double())[0, 0].numpy() - want).max() < 1e-3
 
@@ -149,7 +149,9 @@ def test_gain_on_maps_is_gain_on_waveforms(kind):
     assert torch.allclose(found, want, atol=0.02 * float(want.abs().max()))
 
 
-@pytest.mark.parametrize("frontend", [Frontend(), at_8k("mfcc"), toy.frontend("mel", low=12.5)])
+@pytest.mark.parametrize(
+    "frontend", [Frontend(), at_8k("mfcc"), toy.frontend("mel", low=12.5), toy.frontend(floor=0.1)]
+)
 def test_its_text_is_the_frontend(frontend):
     assert Frontend.parse(f"waveform > {frontend}") == frontend
 
@@ -162,6 +164,7 @@ def test_its_text_is_the_frontend(frontend):
         ({"window": 600}, "at most n_fft"),
         ({"hop": 480}, "a hop is shorter than the window"),
         ({"samples": 200}, "too short for n_fft 512"),
+        ({"floor": 0.0}, "needs a positive one"),
         ({"kind": "mfcc", "coefficients": 41}, "41 coefficients of 40 bands"),
     ],
 )
