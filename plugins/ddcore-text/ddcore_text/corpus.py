@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ddcore.errors import DataError, OptionError
-from ddcore.rows import stratified_split
-from ddcore.seeds import stream
+from ddcore.errors import DataError
+from ddcore.splits import completed, fewer
 
 __all__ = ["Corpus", "Text", "corpus", "joined"]
 
@@ -83,29 +82,7 @@ def corpus(
         )
     if lacking := [name for k, name in enumerate(class_names) if k not in present]:
         raise DataError(f"{source}: no training text of class {', '.join(lacking)}: add some, or remove the class")
-    drawn = not given["val"] or not given["test"]
-    train = given["train"]
-    labels = [y[i] for i in train]
-    if not given["val"] and not given["test"]:
-        given = {s: [train[i] for i in ids] for s, ids in stratified_split(labels).items()}
-    elif drawn:
-        lacking_split = "test" if given["val"] else "val"
-        made = stratified_split(labels, val=0.0, test=0.1)
-        given["train"], given[lacking_split] = ([train[i] for i in made[s]] for s in ("train", "test"))
+    splits, drawn = completed(y, given)
     if rows is not None:
-        given["train"] = _fewer(y, given["train"], rows)
-    return Corpus(texts, y, given, tuple(class_names), drawn)
-
-
-def _fewer(y: Sequence[int], train: Sequence[int], rows: int) -> list[int]:
-    """A seeded draw of `rows` training rows, as many of each class as in turn there are."""
-    by_class: dict[int, list[int]] = {}
-    for i in train:
-        by_class.setdefault(y[i], []).append(i)
-    if not len(by_class) <= rows <= len(train):
-        raise OptionError(f"rows={rows}: give {len(by_class)} (one a class) to {len(train)} (all training texts)")
-    for c, ids in sorted(by_class.items()):
-        stream("rows", c).shuffle(ids)
-    turns = max(map(len, by_class.values()))
-    in_turn = [ids[t] for t in range(turns) for _, ids in sorted(by_class.items()) if t < len(ids)]
-    return sorted(in_turn[:rows])
+        splits["train"] = fewer(y, splits["train"], rows)
+    return Corpus(texts, y, splits, tuple(class_names), drawn)

@@ -11,7 +11,7 @@ from ddcore.errors import DataError
 from ddcore.problem import Problem
 from ddcore.rows import Rows
 
-from .hub import read_hub
+from .hub import read_texts
 from .problems import EncoderName, Length, Space, TrainRows, Vocabulary, Width, text_problem
 from .readers import Columns, read_tables, table_corpus
 
@@ -68,6 +68,6 @@ def hf(
 ) -> Problem[Rows]:
     """Any Hugging Face text data set: by name, or a local folder (of save_to_disk, or of files that `datasets` reads)."""
     columns = Columns(text, pair, label)
-    tables, names = read_hub(data, name, subset, columns)
+    tables, names = read_texts(data, name, subset, columns)
     corpus = table_corpus(tables, columns, names, source=name or str(data and data.name), rows=rows)
     return text_problem(corpus, space=space, encoder=encoder, length=length, vocabulary=vocabulary, width=width)

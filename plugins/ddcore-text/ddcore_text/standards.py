@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ddcore.errors import DataError
+from ddcore.hub import is_saved
 from ddcore.problem import Problem
 from ddcore.rows import Rows
 
-from .hub import is_saved, read_hub
+from .hub import read_texts
 from .problems import EncoderName, Length, Space, TrainRows, Vocabulary, Width, text_problem
 from .readers import Columns, read_tables, table_corpus
 
@@ -37,7 +38,7 @@ def _standard(name: str, columns: Columns, classes: Sequence[str], hub: str) -> 
                 "JSON lines or Parquet) or a data set that save_to_disk wrote"
             )
         saved = data.is_dir() and is_saved(data)
-        tables, _ = read_hub(data, None, None, columns) if saved else read_tables(data, columns)
+        tables, _ = read_texts(data, None, None, columns) if saved else read_tables(data, columns)
         there = next(iter(tables.values()))
         published = all(c is None or c in there for c in (columns.text, columns.pair, columns.label))
         known = columns if published else Columns()
