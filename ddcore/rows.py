@@ -19,9 +19,8 @@ from .labels import LabelKind, Labels
 from .parametrizations.base import Synthetic
 from .problem import DataSource, Metric, Output, Problem, Task
 from .seeds import generator
-from .splits import stratified_split
 
-__all__ = ["Classification", "RowData", "RowSynthetic", "Rows", "TeacherLabels", "row_set", "stratified_split"]
+__all__ = ["Classification", "RowData", "RowSynthetic", "Rows", "TeacherLabels", "row_set"]
 
 
 @dataclass(frozen=True)

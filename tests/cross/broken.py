@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import DataSource, Output, Problem
 from ddcore.recipes import MATCHING
-from ddcore.rows import Classification, RowData, Rows, RowSynthetic, row_set, stratified_split
+from ddcore.rows import Classification, RowData, Rows, RowSynthetic, row_set
+from ddcore.splits import stratified_split
 from ddcore.testing import ProblemConformance
 
 K, WIDTH = 3, 6

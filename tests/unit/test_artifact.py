@@ -22,7 +22,8 @@ from ddcore.errors import ArtifactError
 from ddcore.parametrizations import Selected
 from ddcore.problem import Output, Preprocessing, Problem, tensors
 from ddcore.recipes import Recipe
-from ddcore.rows import Classification, RowData, RowSynthetic, TeacherLabels, row_set, stratified_split
+from ddcore.rows import Classification, RowData, RowSynthetic, TeacherLabels, row_set
+from ddcore.splits import stratified_split
 
 CLASSES, WIDTH = 3, 8
 COUNTS = dict.fromkeys(range(CLASSES), 4)

@@ -14,8 +14,9 @@ from ddcore.objectives.distribution import DistributionMatching
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
 from ddcore.parametrizations import Selected
 from ddcore.problem import Output
-from ddcore.rows import Classification, RowData, Rows, RowSynthetic, TeacherLabels, row_set, stratified_split
+from ddcore.rows import Classification, RowData, Rows, RowSynthetic, TeacherLabels, row_set
 from ddcore.seeds import stream
+from ddcore.splits import stratified_split
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -11,7 +11,8 @@ import torch
 from pydantic import Field
 
 from ddcore.problem import Metric, Output, Problem, Task
-from ddcore.rows import Classification, stratified_split
+from ddcore.rows import Classification
+from ddcore.splits import stratified_split
 
 from .edges import tidied
 from .graph_data import GraphData

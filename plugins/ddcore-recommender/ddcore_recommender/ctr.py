@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ddcore.errors import DataError
 from ddcore.problem import Preprocessing, Problem
-from ddcore.rows import stratified_split
 from ddcore.seeds import stream
+from ddcore.splits import stratified_split
 
 from .clicks import ClickData, Clicking, Clicks, click_set
 from .imports import read_imports

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ddcore import Output, Problem
 from ddcore.recipes import MATCHING
-from ddcore.rows import Classification, RowData, Rows, row_set, stratified_split
+from ddcore.rows import Classification, RowData, Rows, row_set
+from ddcore.splits import stratified_split
 
 
 class ConvNet1d(nn.Module):
