@@ -125,6 +125,7 @@ def audio_problem(
         synthetic=sound,
         recipe=recipe,
         augmentations={"match": Siamese(features), "train": per_row, "mixed": Mixed(per_row, classes)},
+        corruptions={"noise": Siamese(features, "noise", per_row=True)},
         input_space=sound.space,
         kernels=kernels(features, scale=scale, depth=depth),
         preprocessing=sound.preprocessing,

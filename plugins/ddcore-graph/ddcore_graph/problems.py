@@ -17,6 +17,7 @@ from ddcore.problem import Preprocessing, Problem, Task
 from ddcore.rows import Classification
 
 from .batch import Graph
+from .corrupt import dropped_edges, dropped_features
 from .data import NodeData, class_split
 from .edges import tidied
 from .kernels.sntk import SNTK
@@ -87,6 +88,7 @@ def node_problem(
         models=node_zoo(d, classes, hidden=hidden),
         synthetic=partial(features_only, d),
         recipe=GRAPH,
+        corruptions={"dropped features": dropped_features, "dropped edges": dropped_edges},
         kernels={"sntk": SNTK()} if len(x) <= KERNEL_NODES else {},
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),

@@ -102,6 +102,7 @@ def text_problem(
             "train": TokenDropout(per_row=True),
             "mixup": Mixup(classes, table),
         },
+        corruptions={"dropped words": TokenDropout(0.2, per_row=True)},
         input_space=table.name,
         kernels={"bag-ntk": partial(bag_ntk, table)},
         render=partial(cards, data, corpus.class_names),
