@@ -33,7 +33,7 @@ CAUGHT = {
     "TestExcusedForNothing": "test_same_seed_same_model",
 }
 
-SOUND = {"TestSound", "TestText", "TestExcused"}
+SOUND = ("TestSound", "TestText", "TestExcused")
 
 
 class Recorder:

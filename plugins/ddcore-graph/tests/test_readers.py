@@ -78,7 +78,9 @@ class Evil:
         return (print, ("run",))
 
 
-@pytest.mark.parametrize("held", [Evil(), np.array([Evil()]), {"a": print}, Random := pickle.Pickler], ids=repr)
+@pytest.mark.parametrize(
+    "held", [Evil(), np.array([Evil()]), {"a": print}, pickle.Pickler], ids=("call", "array", "function", "class")
+)
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_planetoid_files_hold_arrays_and_nothing_else(tmp_path, held, protocol: int, capsys):
     file = tmp_path / "ind.cora.x"
