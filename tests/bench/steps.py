@@ -1,6 +1,6 @@
 """Seconds of one iteration, ours / the official code's: the same rows, network, batch sizes and threads, in one process.
 
-usage: python tests/bench/steps.py --peer CHECKOUT [--width 32] [--rounds 5]
+usage: python tests/bench/steps.py --peer CHECKOUT [--width 32] [--rounds 5] [--only CASE]
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="a checkout of VICO-UoE/DatasetCondensation")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="the cases whose name holds this: 'dc ipc 10'")
     given = parser.parse_known_args()[0]
     if given.peer is None:
         sys.exit("skipped: --peer CHECKOUT of VICO-UoE/DatasetCondensation is not given")
@@ -67,7 +68,7 @@ def main() -> None:
         ("dc ipc 10", "main", 10, 1, {"--method": "DC"}, GradientMatching(networks=TrainedOnSet(outer=10, epochs=50)), 10, 0.1),
     ]  # fmt: skip
     print(f"torch {torch.__version__}, {problem.device}, {torch.get_num_threads()} threads; width {given.width}")
-    for name, main_, ipc, n, arguments, objective, updates, lr in cases:
+    for name, main_, ipc, n, arguments, objective, updates, lr in (c for c in cases if given.only in c[0]):
         ratios, a, b = [], [], []
         for seed in range(given.rounds):
             a.append(statistics.median(ours(problem, objective, ipc, n, updates, lr)))
