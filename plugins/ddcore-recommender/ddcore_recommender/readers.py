@@ -149,7 +149,7 @@ def _times(x: pd.Series, where: str) -> NDArray[np.int64]:
         raise DataError(f"{where}: time {x.iloc[at]!r} in line {at + 1} is neither a number nor an ISO date")
     if not pd.api.types.is_numeric_dtype(x):
         found = found.dt.as_unit("ns")
-    times: NDArray[np.int64] = found.to_numpy().astype(np.int64)
+    times: NDArray[np.int64] = found.astype(np.int64).to_numpy()
     return times
 
 
