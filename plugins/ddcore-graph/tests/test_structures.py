@@ -11,7 +11,7 @@ from ddcore_graph.coverage import exemplars, reverse_neighbours
 from ddcore_graph.models import SGC
 from ddcore_graph.objectives.alignment import hop_moments, smoothness
 from ddcore_graph.objectives.gradient import DirectionAndLength, class_gradients
-from ddcore_graph.parametrizations.graphon import sinkhorn, transport_distance
+from ddcore_graph.parametrizations.graphon import GraphonGraph, sinkhorn, transport_distance
 from ddcore_graph.parametrizations.pair_mlp import PairMLP
 from ddcore_graph.parametrizations.self_expressive import SelfExpressiveGraph, reconstruction
 from ddcore_graph.parametrizations.several import SeveralGraphs, WeightedEdges, balanced_support
@@ -110,6 +110,30 @@ def test_transport_is_the_matrix_formula():
     inner = scipy.linalg.sqrtm(root @ plan.T.numpy() @ k_x.numpy() @ plan.numpy() @ root)
     expected = abs(4 * k_y.trace() - 2 * np.trace(inner).real)
     assert torch.allclose(transport_distance(k_x, k_y, plan), expected)
+
+
+@pytest.mark.parametrize("edges", [[], [(0, 1), (2, 3), (4, 5)], [(i, j) for i in range(6) for j in range(i)]])
+def test_transports_slope_is_finite_where_eigenvalues_repeat(edges):
+    """Nodes without edges, several components that are alike, and a complete graph; also against the real nodes alone."""
+    a = torch.zeros(6, 6, dtype=torch.float64)
+    for i, j in edges:
+        a[i, j] = a[j, i] = 1
+    weights = a.clone().requires_grad_()
+    plan = sinkhorn(torch.zeros(4, 6, dtype=torch.float64))  # rank 1
+    k_x, k_y = torch.eye(4, dtype=torch.float64), (torch.diag(weights.sum(1) + 1) - weights).inverse()
+    found = transport_distance(k_x, k_y, plan)
+    (slope,) = torch.autograd.grad(found, [weights])
+    assert bool(found.isfinite())
+    assert bool(slope.isfinite().all())
+    # P is even, 1 / m each: P^T P has one eigenvalue, n / m, on the vector of ones, which K keeps, and the sum is sqrt(n / m)
+    assert torch.allclose(found, abs(4 * k_y.trace() - 2 * torch.tensor(6 / 4, dtype=torch.float64).sqrt()))
+
+
+def test_a_graphon_set_moves_when_its_nodes_are_alike():
+    counts, x = {0: 3, 1: 2}, torch.zeros(5, 4)
+    made = GraphonGraph(counts, x, torch.zeros(6, 6), random.Random(0), hidden=4, weight=1.0)
+    slopes = torch.autograd.grad(made.penalty(), [*made.graphon.parameters(), made.x], allow_unused=True)
+    assert all(bool(g.isfinite().all()) for g in slopes if g is not None)
 
 
 def test_a_plan_has_even_rows_and_columns():

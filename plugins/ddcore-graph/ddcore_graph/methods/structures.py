@@ -175,6 +175,6 @@ SGDD = Method(
     paper="Yang et al., Does Graph Distillation See Like Vision Dataset Counterpart?, NeurIPS 2023",
     options=SGDDOptions,
     plan=_sgdd,
-    presets={"quick": _quick(part=50), "paper": _defaults},
+    presets={"quick": _quick(steps=200, part=50), "paper": _defaults},
     refuses=graph_classification,
 )

@@ -12,31 +12,25 @@ from ddcore.labels import Labels
 from ddcore.seeds import torch_seeded
 
 from .dense import DenseGraph
-from .pair_mlp import symmetric
+from .pair_mlp import PairMLP, symmetric
 
 __all__ = ["GraphonGraph", "GraphonNet", "sinkhorn", "transport_distance"]
 
 
 class GraphonNet(nn.Module):
-    r"""M_ij = (1 - \rho) c_ij + \rho f_ij over the unit grid of node pairs: f from pairs of features, and c from the coordinates
-    (i / N, j / N), scaled to [-1, 1], whose layers are multiplied by those of the features."""
+    r"""M_ij = (1 - \rho) c_ij + \rho f_ij over the unit grid of node pairs: f of GCond's network on pairs of features, and c of
+    one on the coordinates (i / N, j / N), scaled to [-1, 1], whose layers are multiplied by those of the features."""
 
     def __init__(self, d: int, hidden: int = 128, rho: float = 0.5) -> None:
         super().__init__()
         self.rho = rho
-        self.own, self.other = nn.Linear(d, hidden, bias=False), nn.Linear(d, hidden)
-        self.features = nn.ModuleList([nn.Linear(hidden, hidden), nn.Linear(hidden, 1)])
-        self.coordinates = nn.ModuleList([nn.Linear(2, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, 1)])
+        self.features, self.coordinates = PairMLP(d, hidden), PairMLP(1, hidden)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, d) -> (N, N)
-        n, axis = len(x), torch.linspace(-1, 1, len(x), dtype=x.dtype, device=x.device)
-        f = (self.own(x)[:, None] + self.other(x)).relu()  # (N, N, h)
-        grid = torch.stack([axis[:, None].expand(n, n), axis.expand(n, n)], -1)  # (N, N, 2)
-        c = self.coordinates[0](grid).relu() * f
-        g = self.features[0](f).relu()
-        c = self.coordinates[1](c).relu() * g
-        m: Tensor = (1 - self.rho) * self.coordinates[2](c) + self.rho * self.features[1](g)
-        return m[..., 0]
+        f, g, of_features = self.features.layers(x)
+        axis = torch.linspace(-1, 1, len(x), dtype=x.dtype, device=x.device)
+        of_places = self.coordinates.layers(axis[:, None], gates=(f, g))[-1]
+        return (1 - self.rho) * of_places + self.rho * of_features
 
 
 class GraphonGraph(DenseGraph):
@@ -87,10 +81,11 @@ def sinkhorn(plan: Tensor, rounds: int = 10) -> Tensor:  # (m, n) -> the same
 
 
 def transport_distance(real: Tensor, fake: Tensor, plan: Tensor) -> Tensor:  # (m, m), (n, n), (m, n) -> ()
-    r"""| m tr(K_y) - 2 tr (K_y^{1/2} P^T K_x P K_y^{1/2})^{1/2} | of the inverses K of the two Laplacians (SGDD, eq. 8)."""
-    values, vectors = torch.linalg.eigh(fake)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
-    middle = torch.linalg.eigvalsh(root @ plan.T @ real @ plan @ root)
-    positive = torch.where(middle > 1e-12, middle, 1.0).sqrt() * (middle > 1e-12)
-    distance: Tensor = (len(real) * fake.trace() - 2 * positive.sum()).abs()
+    r"""| m tr(K_y) - 2 tr (K_y^{1/2} P^T K_x P K_y^{1/2})^{1/2} | of the inverses K of the two Laplacians (SGDD, eq. 8).
+
+    With K = R R^T (Cholesky) the second trace is the sum of the singular values of R_x^T P R_y. Its slope is finite where
+    eigenvalues repeat, as they do for nodes without edges and for nodes that are all alike; that of eigenvectors is not.
+    """
+    middle = torch.linalg.cholesky(real).T @ plan @ torch.linalg.cholesky(fake)
+    distance: Tensor = (len(real) * fake.trace() - 2 * torch.linalg.svdvals(middle).sum()).abs()
     return distance

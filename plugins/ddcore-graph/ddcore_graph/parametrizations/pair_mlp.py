@@ -31,14 +31,20 @@ class PairMLP(nn.Module):
         self.after_second = nn.BatchNorm1d(hidden, track_running_stats=False)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, d) -> (N, N)
+        return self.layers(x)[-1]
+
+    def layers(self, x: Tensor, gates: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """What each of the three layers makes of all pairs, (N, N, h) twice and (N, N); `gates` multiply the first two."""
+        n = len(x)
         own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))  # (N, h) each
         own, other = own - own.mean(0), other - other.mean(0)
         norm = self.after_first
         scale = norm.weight * (own.square().mean(0) + other.square().mean(0) + norm.eps).rsqrt()
-        pairs = (own * scale)[:, None] + (other * scale + norm.bias)  # (N, N, h)
-        h = self.after_second(self.second(pairs.relu().flatten(0, 1)))
-        m: Tensor = self.last(h.relu()).view(len(x), len(x))
-        return m
+        f = ((own * scale)[:, None] + (other * scale + norm.bias)).relu()
+        f = f if gates is None else f * gates[0]
+        g = self.after_second(self.second(f.flatten(0, 1))).relu().view(n, n, -1)
+        g = g if gates is None else g * gates[1]
+        return f, g, self.last(g)[..., 0]
 
     def along(self, x: Tensor, edges: Tensor) -> Tensor:  # (N, d), (2, E) -> (E,)
         """M of some pairs; BatchNorm is over these."""
