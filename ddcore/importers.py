@@ -27,7 +27,7 @@ from .rows import Rows, RowSynthetic
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["Importer", "from_pt", "import_set", "row_synthetic"]
+__all__ = ["Importer", "from_pt", "import_set", "load_tensors", "row_synthetic"]
 
 Importer = Callable[[Path, Problem[Any]], Synthetic[Any]]
 
@@ -79,10 +79,10 @@ def from_pt(path: Path, problem: Problem[Any]) -> RowSynthetic:
         parts = [path / f"{name}_best.pt" for name in ("images", "labels")]
         if missing := [part.name for part in parts if not part.is_file()]:
             raise ArtifactError(f"{path} has no {' and no '.join(missing)}: expected {LAYOUTS}")
-        x, y = map(_load, parts)
-        lr = _load(path / "lr_best.pt") if (path / "lr_best.pt").is_file() else None
+        x, y = (load_tensors(part) for part in parts)
+        lr = load_tensors(path / "lr_best.pt") if (path / "lr_best.pt").is_file() else None
     else:
-        x, y, lr = *_pair(_load(path), path), None
+        x, y, lr = *_pair(load_tensors(path), path), None
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise ArtifactError(
             f"{path} holds {type(x).__name__} and {type(y).__name__}, not two tensors: expected {LAYOUTS}"
@@ -91,14 +91,15 @@ def from_pt(path: Path, problem: Problem[Any]) -> RowSynthetic:
     return synthetic if lr is None else synthetic.start_step_size(_positive(float(lr), path))
 
 
-def _load(file: Path) -> Any:
+def load_tensors(file: Path, expected: str = LAYOUTS) -> Any:
+    """What `torch.save` wrote, without running anything of it. Raises ArtifactError, which says what was `expected`."""
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(
-            f"{file} cannot be read as tensors (code in it is never run): {first}. Expected {LAYOUTS}"
+            f"{file} cannot be read as tensors (code in it is never run): {first}. Expected {expected}"
         ) from error
 
 

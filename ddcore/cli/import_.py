@@ -37,7 +37,8 @@ def import_(
     """Makes an artifact of the distilled set at PATH, so that it is evaluated, compared and shown like our own.
 
     pt: what the code of DC, DSA, DM, MTT, FTD and DATM saves; png: a folder of images for each class, as SRe2L and RDED
-    write them. Nothing that a file holds is run.
+    write them; graphslim: its feat, label and adj files; jsonl: texts and classes; csv: interactions. Nothing that a file
+    holds is run.
     """
     from ..importers import import_set
     from ..options import parse_assignment

@@ -87,5 +87,11 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("method", f"recommender/{name}", f"ddcore_recommender.methods.{target}", summary)
     for name, (target, summary) in EXPORTERS.items():
         yield Entry("exporter", f"recommender/{name}", f"ddcore_recommender.export:{target}", summary)
+    yield Entry(
+        "importer",
+        "recommender/csv",
+        "ddcore_recommender.importing:from_table",
+        "Interactions: CSV, .inter, CSR.",
+    )
     for name, (target, summary) in RECIPES.items():
         yield Entry("recipe", name, f"ddcore_recommender.protocol:{target}", summary)

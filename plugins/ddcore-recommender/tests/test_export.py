@@ -107,3 +107,23 @@ def test_the_picture_is_a_function_of_the_set(made, tmp_path):
         pages.append(drawing(problem.data, artifact.synthetic(problem), tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
     assert all(word in pages[0].decode() for word in ("real", "weights", "drawn", "length of history"))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("csv", "a.csv"), ("inter", "a.inter")])
+def test_exported_users_come_back_and_score(made, tmp_path, kind, name):
+    artifact, problem = made
+    path = export(artifact, kind, tmp_path / name, problem)
+    taken = ddcore.import_set(path, "csv", problem)
+    length = problem.data.train.nnz / len(problem.data.ids())
+    whole = discrete(
+        artifact.synthetic(problem), length, ddcore.seeds.stream(artifact.manifest["seed"], "discrete")
+    ).rows.toarray()
+    found = sparse_rows(taken.synthetic(problem)).toarray()
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, whole.tolist()))
+    assert ddcore.evaluate(taken, problem, models=["ease"], seeds=1).score().mean > 0
+
+
+def test_items_that_the_problem_has_not_are_refused(made, tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id\nu,nowhere\n")
+    with pytest.raises(ArtifactError, match=r"1 items that .* has not, such as 'nowhere'"):
+        ddcore.import_set(tmp_path / "a.csv", "csv", made[1])

@@ -61,6 +61,9 @@ def ddcore_entries() -> Iterator[Entry]:
     for name, (target, summary) in METHODS.items():
         yield Entry("method", f"text/{name}", f"ddcore_text.methods.{target}", summary)
     yield Entry("exporter", "text/jsonl", "ddcore_text.export:to_jsonl", "A line of JSON for each text and its label.")
+    yield Entry(
+        "importer", "text/jsonl", "ddcore_text.importing:from_jsonl", "A line of JSON for each text and its label."
+    )
     yield Entry("exporter", "text/hf", "ddcore_text.export:to_hf", "A Hugging Face data set of texts and labels.")
     yield Entry("recipe", "text-tokens@1", "ddcore_text.recipes:TOKENS", "AdamW 0.001, 100 epochs.")
     yield Entry("recipe", "text-sentence@1", "ddcore_text.recipes:SENTENCES", "AdamW 0.001, 200 epochs.")
