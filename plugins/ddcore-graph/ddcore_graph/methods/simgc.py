@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .gradient import alternating, graph_classification, with_pairs
-from .stages import Decode, Start, feature_adam
+from .stages import Decode, Start, feature_adam, feature_scale
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -51,7 +51,8 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: SimGCOptions
     def objective(work: Work[Any]) -> Any:
         from ..objectives.alignment import Alignment
 
-        return Alignment(work.results["teacher"], alpha=options.alpha, beta=options.beta)
+        teacher, scale = work.results["teacher"], feature_scale(work.problem)
+        return Alignment(teacher, alpha=options.alpha, beta=options.beta, scale=scale)
 
     adam = feature_adam(problem, options.lr, structure=options.lr_structure)
     matching = Synthesise(

@@ -23,12 +23,15 @@ class Alignment:
         L( f(S), Y' )  +  \alpha mean_c w_c ( MSE of means + MSE of deviations )  +  \beta smoothness
 
     f a teacher trained on the real graph; the moments are of [X, \hat A X, ... \hat A^K X] within a class; w_c = N'_c / max N'_k.
+    Features count in `scale`, the deviation of real ones: on rows that are divided by their sums the match, which is in squares,
+    would be nothing beside the teacher's loss.
     """
 
     teacher: nn.Module
     hops: int = 2
     alpha: float = 10.0
     beta: float = 0.1
+    scale: float = 1.0
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:
         counts, data = synthetic.counts, problem.data
@@ -47,8 +50,9 @@ class Alignment:
                 if n > 1 and sizes[g] > 1:
                     d = d + (deviation - real_deviation).square().mean()
                 apart.append(n / largest * d)
-            loss = problem.loss(self.teacher, graph) + self.alpha * torch.stack(apart).mean()
-            yield loss + self.beta * smoothness(graph.x, graph.adj)
+            moments = torch.stack(apart).mean() / self.scale**2
+            loss = problem.loss(self.teacher, graph) + self.alpha * moments
+            yield loss + self.beta * smoothness(graph.x / self.scale, graph.adj)
 
 
 def hop_moments(graph: Any, sizes: Mapping[int, int], hops: int) -> dict[int, tuple[Tensor, Tensor]]:

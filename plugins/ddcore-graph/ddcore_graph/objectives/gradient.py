@@ -96,14 +96,15 @@ class NodeGradientMatching(GradientMatching):
 
 @dataclass(frozen=True)
 class DirectionAndLength(NodeGradientMatching):
-    r"""CTRL (Zhang et al., 2024, eq. 6): (1 - \beta) of the distance of each matrix's columns in angle, and
-    \beta of the length of the difference of each parameter's gradients."""
+    r"""CTRL (Zhang et al., 2024, eq. 6, and their code): (1 - \beta) of the distance in angle, and \beta of the lengths of the
+    differences of each matrix's rows. Biases have no part, as in GCond's distance: their gradients, which do not shrink with the
+    features, would be all that is matched."""
 
     beta: float = 0.2
 
     def compare(self, have: Gradient, want: Gradient) -> Tensor:
         pairs = [(a, b) for a, b in zip(have, want, strict=True) if a is not None and b is not None]
-        lengths = torch.stack([(a - b).norm() for a, b in pairs]).sum()
+        lengths = torch.stack([(a - b).flatten(1).norm(dim=1).sum() for a, b in pairs if a.ndim > 1]).sum()
         return (1 - self.beta) * super().compare(have, want) + self.beta * lengths
 
     def factored(self, have: Factors, want: Factors) -> Tensor:

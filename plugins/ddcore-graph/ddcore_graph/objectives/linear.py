@@ -57,10 +57,9 @@ def distance(kind: Distance, have: Factors, want: Factors) -> Tensor:  # ()
 
 
 def lengths_apart(have: Factors, want: Factors) -> Tensor:  # ()
-    """The length of the difference of the two gradients of each parameter, summed over these."""
-    pairs = list(zip(have.layers, want.layers, strict=True))
-    found = [*(_products(a, b) for a, b in pairs), *_of_biases(pairs)]
-    return torch.stack([_root((aa - 2 * ab + bb).sum()) for aa, ab, bb in found]).sum()
+    """The lengths of the differences of the rows of the two gradients, summed over the rows of all matrices; not of biases."""
+    found = [_products(a, b) for a, b in zip(have.layers, want.layers, strict=True)]
+    return torch.stack([_root(aa - 2 * ab + bb).sum() for aa, ab, bb in found]).sum()
 
 
 def _products(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Products:  # (out,) each
