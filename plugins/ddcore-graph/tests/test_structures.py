@@ -57,6 +57,16 @@ def test_ctrls_closed_form_is_its_distance_of_gradients(hidden):
         assert torch.allclose(fast[g], objective.compare(have[g], want[g]), atol=1e-7)
 
 
+def test_ctrl_matches_rows_of_matrices_and_no_biases():
+    have, want = ([normal(3, 4, seed=s), normal(3, seed=s + 1)] for s in (0, 5))
+    apart = [(a - b).square().sum().sqrt() for a, b in zip(have[0], want[0], strict=True)]
+    angles = [1 - a @ b / (a.square().sum() * b.square().sum()).sqrt() for a, b in zip(have[0], want[0], strict=True)]
+    assert torch.allclose(DirectionAndLength(beta=1.0).compare(have, want), sum(apart))
+    assert torch.allclose(
+        DirectionAndLength(beta=0.2).compare(have, want), 0.8 * sum(angles) + 0.2 * sum(apart), atol=1e-5
+    )
+
+
 def test_every_node_has_a_neighbour_in_every_class():
     edges, which = balanced_support(Y, 3, random.Random(0))
     for b in range(3):

@@ -97,8 +97,8 @@ class NodeGradientMatching(GradientMatching):
 @dataclass(frozen=True)
 class DirectionAndLength(NodeGradientMatching):
     r"""CTRL (Zhang et al., 2024, eq. 6, and their code): (1 - \beta) of the distance in angle, and \beta of the lengths of the
-    differences of each matrix's rows. Biases have no part, as in GCond's distance: their gradients, which do not shrink with the
-    features, would be all that is matched."""
+    differences of each matrix's rows. Biases have no part, as in GCond's distance: the lengths of their gradients do not
+    shrink with the features, and outweigh the others' on rows that are divided by their sums."""
 
     beta: float = 0.2
 
