@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import OptionError
 from .seeds import stream
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = ["carve", "completed", "fewer", "stratified_split"]
 
 Split = dict[str, list[int]]
-Labels = Sequence[int] | NDArray[np.int64]  # a class for each row
+Labels: TypeAlias = "Sequence[int] | NDArray[np.int64]"  # a class for each row
 
 
 def stratified_split(labels: Labels, seed: int = 0, *, val: float = 0.1, test: float = 0.1) -> Split:
