@@ -9,15 +9,16 @@ import torch
 from ddcore_graph.batch import Graph
 from ddcore_graph.coverage import exemplars, reverse_neighbours
 from ddcore_graph.models import SGC
-from ddcore_graph.objectives.alignment import hop_moments, smoothness
+from ddcore_graph.objectives.alignment import Alignment, hop_moments, smoothness
 from ddcore_graph.objectives.gradient import DirectionAndLength, class_gradients
+from ddcore_graph.parametrizations.dense import DenseGraph
 from ddcore_graph.parametrizations.graphon import GraphonGraph, sinkhorn, transport_distance
 from ddcore_graph.parametrizations.pair_mlp import PairMLP
 from ddcore_graph.parametrizations.self_expressive import SelfExpressiveGraph, reconstruction
 from ddcore_graph.parametrizations.several import SeveralGraphs, WeightedEdges, balanced_support
-from ddcore_graph.problems import digits_knn
+from ddcore_graph.problems import digits_knn, node_problem
 
-from ddcore.loop import optimise
+from ddcore.loop import Run, optimise
 
 COUNTS = {0: 3, 2: 1, 5: 4}
 Y = [0, 0, 0, 2, 5, 5, 5, 5]
@@ -42,6 +43,19 @@ def test_smoothness_is_the_double_sum():
     x, a = normal(4, 3), normal(4, 4, seed=1).abs()
     total = sum(a[i, j] * (-(x[i] - x[j]).square() / 2).exp().mean() for i in range(4) for j in range(4))
     assert torch.allclose(smoothness(x, a), -total / a.sum())
+
+
+def test_simgcs_loss_is_the_same_in_whatever_unit_features_are():
+    a = (normal(6, 6, seed=1) > 0).double().triu(1)
+    y, split = torch.tensor([0, 0, 0, 1, 1, 1]), {"train": range(6)}
+    teacher = SGC(3, 2).double()
+    torch.nn.init.zeros_(teacher.head.weight)  # its own loss depends on the features' unit in any case
+    found = []
+    for unit in (1.0, 0.01):
+        problem = node_problem(unit * normal(6, 3), a.nonzero().T, y, split, ["a", "b"])
+        graph = DenseGraph({0: 2, 1: 2}, unit * normal(4, 3, seed=2), normal(4, 4, seed=3).abs())
+        found.append(next(Alignment(teacher, scale=unit).losses(problem, graph, Run(0))))
+    assert torch.allclose(found[0], found[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [None, 4])

@@ -74,7 +74,7 @@ SIMGC = Method(
     paper="Xiao et al., Simple Graph Condensation, ECML-PKDD 2024",
     options=SimGCOptions,
     plan=plan,
-    presets={"quick": lambda problem, counts: {"steps": 100}, "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 100, "lr": 0.5}, "paper": paper},
     needs=("teacher",),
     refuses=graph_classification,
 )
