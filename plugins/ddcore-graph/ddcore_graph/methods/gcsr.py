@@ -107,7 +107,13 @@ GCSR = Method(
     options=GCSROptions,
     plan=plan,
     presets={
-        "quick": lambda problem, counts: {"steps": 60, "experts": 5, "train_epochs": 60, "lr": 1e-3},
+        "quick": lambda problem, counts: {
+            "steps": 100,
+            "experts": 5,
+            "train_epochs": 60,
+            "lr": 0.02,
+            "step_size": 0.2,  # N steps go as far as M epochs
+        },  # fmt: skip
         "paper": paper,
     },
     needs=("experts",),
