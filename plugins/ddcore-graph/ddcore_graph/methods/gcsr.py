@@ -113,7 +113,7 @@ GCSR = Method(
             "train_epochs": 60,
             "lr": 0.02,
             "step_size": 0.2,  # N steps go as far as M epochs
-        },  # fmt: skip
+        },
         "paper": paper,
     },
     needs=("experts",),
