@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from mimetypes import guess_type
 from pathlib import PurePath
 from typing import Any
 
@@ -93,14 +94,21 @@ def _picture(artifact: Artifact) -> str:
     name = artifact.manifest["picture"]
     if not name or name not in artifact.files:
         return ""
-    data, suffix = artifact.files[name], PurePath(name).suffix.lower()
+    suffix, text = PurePath(name).suffix.lower(), artifact.files[name].decode(errors="replace")
     if suffix in IMAGES:
-        encoded = base64.b64encode(data).decode()
-        return f'<img class="picture" src="data:{IMAGES[suffix]};base64,{encoded}" alt="the distilled set">'
-    text = data.decode(errors="replace")
+        return f'<img class="picture" src="{_inline(artifact, name)}" alt="the distilled set">'
     if suffix in (".html", ".htm"):
+        text = re.sub(r'(?<= src=")[^":]+(?=")', lambda found: _inline(artifact, found.group()), text)
         return f'<iframe class="picture" title="the distilled set" srcdoc="{html.escape(text)}"></iframe>'
     return f'<pre class="picture">{html.escape(text)}</pre>'
+
+
+def _inline(artifact: Artifact, name: str) -> str:
+    """A file of the artifact as a data URI, so that the page needs nothing beside it; another name as it is."""
+    if name not in artifact.files:
+        return name
+    kind = IMAGES.get(PurePath(name).suffix.lower()) or guess_type(name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(artifact.files[name]).decode()}"
 
 
 def _curves(artifact: Artifact) -> list[tuple[str, list[float]]]:

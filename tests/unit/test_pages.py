@@ -1,5 +1,6 @@
 """Pages: whole, safe, and right in a real browser."""
 
+import html
 import json
 import random
 import re
@@ -113,6 +114,13 @@ def test_a_sets_own_picture_is_in_the_page(tmp_path, picture, shown):
     assert shown in run_page([artifact(tmp_path, picture, scored=False)])
 
 
+def test_what_a_sets_page_plays_is_in_the_page(tmp_path):
+    made = artifact(tmp_path, ("players.html", '<audio src="a.wav"></audio><audio src="b.wav"></audio>'), scored=False)
+    text = html.unescape(run_page([replace(made, files={**made.files, "a.wav": b"RIFF"})]))
+    assert re.search(r'src="data:audio/[\w-]+;base64,UklGRg=="', text)
+    assert 'src="b.wav"' in text, "what is no file of the set stays what it says"
+
+
 def test_a_set_without_scores_says_how_to_get_them(tmp_path):
     assert "ddcore evaluate" in run_page([artifact(tmp_path, scored=False)])
 
@@ -184,8 +192,6 @@ def test_a_page_works_in_a_browser(tmp_path, which, width):
         check=False,
     )
     assert "CONSOLE" not in done.stderr, done.stderr
-    import html
-
     found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL).group(1)))
     assert found["wide"] == []
     assert found["page"] <= 0
