@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from .. import __version__
-from . import cache, compare, distill, estimate, evaluate, export, import_, methods, plugins, problems, report, show
 from .group import Commands, debug_option
 
 __all__ = ["main"]
@@ -33,18 +32,17 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (
-    distill.distill,
-    evaluate.evaluate,
-    show.show,
-    compare.compare,
-    report.report,
-    estimate.estimate,
-    export.export,
-    import_.import_,
-    problems.problems,
-    methods.methods,
-    plugins.plugins,
-    cache.cache,
-):
-    main.add_command(command)
+main.modules = {
+    "distill": "distill",
+    "evaluate": "evaluate",
+    "show": "show",
+    "compare": "compare",
+    "report": "report",
+    "estimate": "estimate",
+    "export": "export",
+    "import": "import_",
+    "problems": "problems",
+    "methods": "methods",
+    "plugins": "plugins",
+    "cache": "cache",
+}

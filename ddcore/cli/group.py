@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
@@ -48,14 +49,29 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 class Commands(click.Group):
-    """Commands whose errors are messages."""
+    """Commands whose errors are messages. Each is imported when it is asked for: `modules` has the module of this package, and
+    the name in it, by the command's own name."""
+
+    modules: Mapping[str, str] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of `modules`."""
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported."""
+        if cmd_name not in self.modules:
+            return None
+        name = self.modules[cmd_name]
+        found: click.Command = getattr(import_module(f".{name}", __package__), name)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of that name; a wrong one gets its close matches."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise click.UsageError(f"no command {args[0]!r}.{choices(args[0], self.commands)}", ctx)
+            raise click.UsageError(f"no command {args[0]!r}.{choices(args[0], self.modules)}", ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
