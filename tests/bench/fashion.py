@@ -1,4 +1,4 @@
-"""Fashion-MNIST for benchmarks: 5,000 stratified training rows and the whole test split, normalised."""
+"""Fashion-MNIST for benchmarks: 5,000 stratified training rows, 5,000 others to choose settings on, the whole test split."""
 
 from __future__ import annotations
 
@@ -40,9 +40,13 @@ def fashion(rows: int = 5000, width: int = 32) -> Problem[Rows]:
     (x0, y0), (x1, y1), names = _pack().images("fashion_mnist")
     by_class: Mapping[int, list[int]] = {c: [i for i, y in enumerate(y0.tolist()) if y == c] for c in range(10)}
     train = sorted(i for c, ids in by_class.items() for i in stream("fashion", c).sample(ids, rows // 10))
-    x = torch.cat([torch.from_numpy(x0[train]), torch.from_numpy(x1)])[:, None].float() / 255
-    y = torch.cat([torch.from_numpy(y0[train]), torch.from_numpy(y1)]).long()
-    data = RowData((x - 0.2861) / 0.3530, y, {"train": range(rows), "test": range(rows, len(y))})
+    rest = sorted(set(range(len(y0))) - set(train))
+    val = sorted(stream("fashion val").sample(rest, min(rows, len(rest))))
+    x = torch.cat([torch.from_numpy(x0[train]), torch.from_numpy(x0[val]), torch.from_numpy(x1)])[:, None].float() / 255
+    y = torch.cat([torch.from_numpy(y0[train]), torch.from_numpy(y0[val]), torch.from_numpy(y1)]).long()
+    held = rows + len(val)
+    splits = {"train": range(rows), "val": range(rows, held), "test": range(held, len(y))}
+    data = RowData((x - 0.2861) / 0.3530, y, splits)
     return Problem(
         name="fashion",
         data=data,
