@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 
 import numpy as np
@@ -121,6 +122,40 @@ def test_exported_users_come_back_and_score(made, tmp_path, kind, name):
     found = sparse_rows(taken.synthetic(problem)).toarray()
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, whole.tolist()))
     assert ddcore.evaluate(taken, problem, models=["ease"], seeds=1).score().mean > 0
+
+
+def test_commands_score_the_discrete_users(tastes, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from ddcore.cli import main
+
+    table = tastes(40)
+    lines = [f"{table.users[u]},{table.items[i]}" for u, i in zip(table.user, table.item, strict=True)]
+    (tmp_path / "likes.csv").write_text("\n".join(["user_id,item_id", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+
+    def ddcore_command(words):
+        result = CliRunner().invoke(main, words.split())
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    data = "--data likes.csv --set problem.per_user=4"
+    made = "--method distill-cf --steps 3 --set history=8 --set temperature=1"
+    ddcore_command(f"distill recommender/file {data} {made} --ipc 6 --out fake")
+    ddcore_command("export fake --to csv --out fake.csv")
+    ddcore_command(f"import fake.csv --from csv --problem recommender/file {data} --out drawn")
+    found = json.loads(ddcore_command("evaluate drawn --model ease --model infinite-ae --seeds 1 --json"))
+
+    artifact = ddcore.open("fake")
+    problem = ddcore.load("recommender/file", "likes.csv", per_user=4)
+    length = problem.data.train.nnz / len(problem.data.ids())
+    users = discrete(artifact.synthetic(problem), length, ddcore.seeds.stream(artifact.manifest["seed"], "discrete"))
+    wanted = ddcore.evaluate(users, problem, models=["ease", "infinite-ae"], seeds=1)
+    means = {(s["model"], s["metric"]): s["mean"] for s in found["scores"]}
+    assert {model for model, _ in means} == {"ease", "infinite-ae"}
+    for score in wanted.scores:
+        assert means[score.model, score.metric] == pytest.approx(score.mean, abs=1e-6)
+    assert found["rows"] == 6
 
 
 def test_items_that_the_problem_has_not_are_refused(made, tmp_path):
