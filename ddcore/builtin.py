@@ -311,6 +311,12 @@ def ddcore_entries() -> Iterator[Entry]:
         "recipe", "idc@1", "ddcore.recipes:IDC", "SGD, 1,000 epochs, CutMix on half of the batches (IDC, DREAM)."
     )
     yield Entry(
+        "recipe",
+        "decoupled@1",
+        "ddcore.recipes:DECOUPLED",
+        "AdamW, cosine, 300 epochs, mixed rows that a set's teacher labels (SRe2L, CDA).",
+    )
+    yield Entry(
         "exporter", "pt", "ddcore.exporters:to_pt", "One .pt file of tensors, read by torch.load(weights_only=True)."
     )
     yield Entry("importer", "pt", "ddcore.importers:from_pt", "What the code of DC, DM, MTT and DATM saves.")

@@ -24,7 +24,8 @@ TRAINING = {
     "per-epoch": "`y` is (epochs, rows, classes), a teacher's probabilities for the views of each epoch: in epoch `e`, "
     "cross-entropy with `y[e % len(y)]`.",
     "teacher": "A teacher labels every augmented view: load the tensors `teacher.*` into the network named in "
-    "`manifest.json`, and take the softmax of its outputs over the temperature there as the targets of cross-entropy.",
+    "`manifest.json`; divide its outputs and the network's own by the temperature there, and take the "
+    "softmax of the former as the targets of cross-entropy.",
     "attention": "Besides `y`, attention maps of a teacher are stored: the network's own are drawn towards them.",
 }
 

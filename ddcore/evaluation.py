@@ -17,11 +17,12 @@ from joblib import Parallel, delayed
 from torch import nn
 
 from . import fairness
+from .baselines import random_rows
 from .cache import cache_folder
 from .devices import resolve_device
 from .errors import DataError, OptionError, UnknownName, choices
 from .inner import fit, optimiser
-from .parametrizations.base import RealRows, Selected, Synthetic
+from .parametrizations.base import RealRows, Synthetic
 from .plugins import installed
 from .problem import Problem
 from .recipes import Recipe
@@ -104,8 +105,10 @@ def evaluate(
         )
 
     began = time.perf_counter()
-    random_rows = [Selected.random(problem.data, synthetic.stored_counts, stream(s, "random")) for s in range(seeds)]
-    sets: dict[str, Sequence[Synthetic[Any]]] = {"scores": [synthetic] * seeds, "baselines": random_rows}
+    sets: dict[str, Sequence[Synthetic[Any]]] = {
+        "scores": [synthetic] * seeds,
+        "baselines": [random_rows(problem, synthetic, s) for s in range(seeds)],
+    }
     searched = {(m, kind): recipe for m in names for kind in sets}
     if search_lr:
         searched = {

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["IDC", "MATCHING", "MATCHING_AUGMENTED", "Cosine", "Drops", "Recipe", "Rule", "Schedule"]
+__all__ = ["DECOUPLED", "IDC", "MATCHING", "MATCHING_AUGMENTED", "Cosine", "Drops", "Recipe", "Rule", "Schedule"]
 
 Rule = Literal["sgd", "momentum", "adam", "adamw"]
 
@@ -85,3 +85,10 @@ IDC = Recipe("idc@1", epochs=1000, size=64, schedule=Drops((2 / 3, 5 / 6), 0.2),
 """The evaluation of IDC, DREAM and NCFM's predecessors (Kim et al. 2022, their test): SGD 0.01, momentum 0.9, weight decay
 5e-4, batches of 64, 1,000 epochs, the learning rate a fifth after two thirds and again after five sixths, siamese augmentation
 and CutMix on every other batch."""
+
+DECOUPLED = Recipe(
+    "decoupled@1", size=128, rule="adamw", lr=1e-3, weight_decay=0.01, schedule=Cosine(), augment="mixed"
+)
+"""The evaluation of SRe2L, CDA and their line (Yin et al. 2023, Yin and Shen 2024): AdamW 0.001, weight decay 0.01, batches of
+128, 300 epochs, the learning rate falling along a cosine, mixed rows. The labels are the set's own: a teacher's, where it has
+one, which labels each mixed view at its temperature and the random rows beside the set too."""

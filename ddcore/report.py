@@ -131,7 +131,7 @@ class Report:
         """One line for each model and metric."""
         seeds = len(self.scores[0].values) if self.scores else 0
         table = Table(
-            title=f"{self.method} on {self.problem}, {self.rows} rows, {self.bytes:,} bytes",
+            title=f"{self.method} on {self.problem}, {self.rows} rows, labels: {self.label_kind}, {self.bytes:,} bytes",
             caption=f"{self.protocol}, {self.split} split, {self.epoch_rule} epoch; mean ± std of {seeds} networks",
         )
         for heading in ("model", "metric"):

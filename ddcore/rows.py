@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import labels as kinds
-from .errors import DataError
+from .errors import DataError, NotSupported
 from .labels import LabelKind, Labels
 from .parametrizations.base import Synthetic
 from .problem import DataSource, Metric, Output, Problem, Task
@@ -30,6 +30,7 @@ class Rows:
     x: Tensor  # (n, ...)
     y: Tensor | None = None  # (n,) class ids, or (n, k) probabilities
     values: Tensor | None = None  # (n, k)
+    temperature: float = 1.0  # what the logits behind `y` were divided by, and a network's are for the loss
 
 
 class RowData(DataSource[Rows]):
@@ -107,8 +108,13 @@ class RowSynthetic(Synthetic[Rows]):
 
     def relabel(self, batch: Rows, ids: Sequence[int], epoch: int) -> Rows:
         if isinstance(self.labels, TeacherLabels):
-            return replace(batch, y=self.labels.of(batch), values=None)
+            return replace(batch, y=self.labels.of(batch), values=None, temperature=self.labels.temperature)
         if self.labels.kind == "per-epoch":
+            if batch.y is None or not torch.equal(batch.y, self.labels.stored[0, list(ids)]):
+                raise NotSupported(
+                    "the set stores a label of each row for every epoch, and this protocol mixes rows, of which no label is "
+                    "stored: choose one that does not (matching@1), or store the teacher"
+                )
             y, values = self.labels.rows(ids, epoch)
             return replace(batch, y=y, values=values)
         return batch
@@ -178,7 +184,10 @@ def row_set(shape: Sequence[int], deviation: float = 1.0) -> partial[RowSyntheti
 
 
 class Classification(Task[Rows]):
-    """k classes: cross-entropy on class numbers and probabilities, squared error on values; accuracy."""
+    """k classes: cross-entropy on class numbers and probabilities, squared error on values; accuracy.
+
+    A teacher's probabilities at a temperature T are matched there: T^2 times the cross-entropy of the softmax of logits / T,
+    whose gradient keeps its size as T grows (Hinton et al. 2015, section 2.1)."""
 
     metrics = (Metric("accuracy"),)
 
@@ -198,7 +207,8 @@ class Classification(Task[Rows]):
         if batch.values is not None:
             return (out.logits - batch.values).square().mean(1)
         assert batch.y is not None, "a batch carries y or values"
-        return F.cross_entropy(out.logits, batch.y, reduction="none")
+        t: float = getattr(batch, "temperature", 1.0)  # a graph has none
+        return t**2 * F.cross_entropy(out.logits / t, batch.y, reduction="none")
 
     def score(self, pairs: Iterable[tuple[Output, Rows]]) -> Mapping[str, float]:
         hits = [out.logits.argmax(1) == self.targets(batch).argmax(1) for out, batch in pairs]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
-from ddcore.recipes import IDC, MATCHING, MATCHING_AUGMENTED, Cosine, Drops, Recipe
+from ddcore.recipes import DECOUPLED, IDC, MATCHING, MATCHING_AUGMENTED, Cosine, Drops, Recipe
 
 
 def test_a_recipe_counts_its_steps():
@@ -36,7 +36,8 @@ def test_schedules_are_torchs(schedule, theirs):
 
 
 def test_the_published_protocols():
-    """DC's `evaluate_synset`, IDC's test: what these names mean may not change."""
+    """DC's `evaluate_synset`, IDC's test, CDA's validation: what these names mean may not change."""
     assert Recipe("matching@1", 300, 256, "momentum", 0.01, 5e-4, Drops((0.5,), 0.1), None, "last") == MATCHING
     assert Recipe("matching-augmented@1", 1000, 256, "momentum", 0.01, 5e-4, Drops(), "train") == MATCHING_AUGMENTED
     assert Recipe("idc@1", 1000, 64, "momentum", 0.01, 5e-4, Drops((2 / 3, 5 / 6), 0.2), "mixed") == IDC
+    assert Recipe("decoupled@1", 300, 128, "adamw", 1e-3, 0.01, Cosine(), "mixed") == DECOUPLED

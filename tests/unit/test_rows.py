@@ -213,3 +213,15 @@ def test_learned_labels_start_where_they_are_told(kind):
 def test_a_set_that_cannot_learn_its_labels_says_so():
     with pytest.raises(NotSupported, match="Selected cannot learn its labels"):
         Selected(toys.pictures(), {0: [0]}).learn_labels("values", torch.zeros(1, 3))
+
+
+def test_a_temperature_keeps_the_gradient_s_size():
+    """Hinton et al. 2015, section 2.1: for large T the gradient is (z - v) / k, of logits of zero mean."""
+    g, task = torch.Generator().manual_seed(0), Classification(4)
+    z, v = (torch.randn(5, 4, generator=g, dtype=torch.float64) for _ in range(2))
+    z, v = (a - a.mean(1, keepdim=True) for a in (z, v))
+    z.requires_grad_()
+    t = 1e4
+    batch = Rows(torch.zeros(5, 1), (v / t).softmax(1), temperature=t)
+    (found,) = torch.autograd.grad(task.losses(Output(z, z), batch).sum(), z)
+    assert torch.allclose(found, (z - v) / 4, atol=1e-3)
