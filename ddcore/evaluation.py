@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from torch import nn
 
 from . import fairness
-from .baselines import random_rows
+from .baselines import random_rows, selected_rows, selections
 from .cache import cache_folder
 from .devices import resolve_device
 from .errors import DataError, OptionError, UnknownName, choices
@@ -53,6 +53,7 @@ def evaluate(
     models: Sequence[str] | None = None,
     seeds: int = 5,
     protocol: str | Recipe | None = None,
+    baselines: Sequence[str] = (),
     ceiling: bool = False,
     fair: bool = False,
     search_lr: bool = False,
@@ -66,10 +67,11 @@ def evaluate(
 
     Beside each score stand as many random real rows as the set is stored as (another draw for each network) and, where it
     is cached, cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the
-    problem's own unless another is named. `fair` adds the fair scores, for which more networks are trained. `search_lr`
+    problem's own unless another is named. `baselines` names selection methods whose rows of the same number, selected anew for
+    each network, are scored as well. `fair` adds the fair scores, for which more networks are trained. `search_lr`
     gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `corrupted` adds the
     scores on rows that suffer each of the problem's corruptions, as metrics of their own ("accuracy under noise"). `jobs`
-    processes share the networks. Raises UnknownName for models and protocols.
+    processes share the networks. Raises UnknownName for models, protocols and baselines.
     """
     from .artifact import Artifact
 
@@ -96,7 +98,7 @@ def evaluate(
     if not problem.data.ids(split=split):
         there = [name for name in ("test", "val", "train") if problem.data.ids(split=name)]
         raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
-    recipe = _recipe(protocol, problem)
+    recipe, methods = _recipe(protocol, problem), selections(baselines, problem)
     synthetic = distilled.synthetic(problem) if isinstance(distilled, Artifact) else distilled.to(problem.device)
     if synthetic.train_steps is not None:
         notes.append(
@@ -108,6 +110,7 @@ def evaluate(
     sets: dict[str, Sequence[Synthetic[Any]]] = {
         "scores": [synthetic] * seeds,
         "baselines": [random_rows(problem, synthetic, s) for s in range(seeds)],
+        **selected_rows(methods, problem, synthetic, seeds, progress),
     }
     searched = {(m, kind): recipe for m in names for kind in sets}
     if search_lr:
@@ -128,17 +131,16 @@ def evaluate(
     }
     if fair:
         for m in names:
-            runs |= fairness.trainings(problem, sets, {kind: searched[m, kind] for kind in sets}, m, split)
+            runs |= fairness.trainings(problem, sets, {k: searched[m, k] for k in ("scores", "baselines")}, m, split)
     found = dict(zip(runs, _all(list(runs.values()), jobs, progress), strict=True))
 
-    def table(kind: str) -> tuple[Score, ...]:
+    def table(kind: str, method: str = "") -> tuple[Score, ...]:
         return tuple(
-            Score(metric, m, recipe.name, tuple(found[m, kind, s][metric] for s in range(seeds)))
+            Score(metric, m, recipe.name, tuple(found[m, kind, s][metric] for s in range(seeds)), method)
             for m in names
             for metric in found[m, kind, 0]
         )
 
-    scores, baselines = table("scores"), table("baselines")
     ceilings, hint = _ceilings(
         problem, recipe, names, seeds if ceiling else 1, split, asked=ceiling, jobs=jobs, progress=progress
     )
@@ -146,8 +148,8 @@ def evaluate(
         problem=problem.name,
         method=method,
         protocol=recipe.name,
-        scores=scores,
-        baselines=baselines,
+        scores=table("scores"),
+        baselines=(*table("baselines", "random"), *(score for name in methods for score in table(name, name))),
         ceilings=ceilings,
         ceiling_hint=hint,
         fair=tuple(fairness.judge(problem, synthetic, found, ceilings, m) for m in names) if fair else (),

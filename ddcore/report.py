@@ -23,6 +23,7 @@ class Score:
     model: str
     protocol: str
     values: tuple[float, ...]
+    method: str = ""  # of a baseline: how its rows were selected
 
     @property
     def mean(self) -> float:
@@ -45,6 +46,7 @@ class Score:
             "metric": self.metric,
             "model": self.model,
             "protocol": self.protocol,
+            **({"method": self.method} if self.method else {}),
             "mean": self.mean,
             "std": self.std,
             "interval": None if self.interval is None else list(self.interval),
@@ -85,7 +87,7 @@ class Report:
     method: str
     protocol: str
     scores: tuple[Score, ...]  # the task's main metric first, model by model
-    baselines: tuple[Score, ...]  # random real rows; a new draw for each network
+    baselines: tuple[Score, ...]  # random real rows, then those of each other selection; a new draw for each network
     ceilings: tuple[Score, ...] = ()  # all training rows; empty where it is not known
     ceiling_hint: str = ""  # how to get a ceiling that is missing
     fair: tuple[Fair, ...] = ()  # a record for each model, where they were asked for
@@ -97,13 +99,25 @@ class Report:
     seconds: float = 0.0
     notes: Sequence[str] = field(default_factory=tuple)
 
-    def score(self, metric: str | None = None, model: str | None = None, of: str = "scores") -> Score:
-        """The score of a metric and model, by default the main ones; `of`: scores, baselines or ceilings."""
+    def score(
+        self, metric: str | None = None, model: str | None = None, of: str = "scores", method: str | None = None
+    ) -> Score:
+        """The score of a metric and model, by default the main ones; `of`: scores, baselines or ceilings; of a baseline that
+        `method` selects, by default random rows."""
         for s in getattr(self, of):
-            if metric in (None, s.metric) and model in (None, s.model):
+            if metric in (None, s.metric) and model in (None, s.model) and method in (None, s.method):
                 found: Score = s
                 return found
-        raise KeyError(f"no {metric or 'score'} of {model or 'any model'} among {of}")
+        raise KeyError(
+            f"no {metric or 'score'} of {model or 'any model'} among {of}{f' by {method}' if method else ''}"
+        )
+
+    def by_selection(self) -> dict[str, list[Score]]:
+        """The baselines by what they are, each in the order of the scores."""
+        found: dict[str, list[Score]] = {}
+        for s in self.baselines:
+            found.setdefault("random rows" if s.method in ("", "random") else s.method, []).append(s)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The whole report as plain values."""
@@ -136,12 +150,14 @@ class Report:
         )
         for heading in ("model", "metric"):
             table.add_column(heading)
-        for heading in (self.method, "random rows", "all rows"):
+        baselines = self.by_selection()
+        for heading in (self.method, *baselines, "all rows"):
             table.add_column(heading, justify="right")
         ceilings = {(s.model, s.metric): s for s in self.ceilings}
-        for s, baseline in zip(self.scores, self.baselines, strict=True):
+        for s, *beside in zip(self.scores, *baselines.values(), strict=True):
             ceiling = ceilings.get((s.model, s.metric))
-            table.add_row(s.model, s.metric, str(s), str(baseline), "–" if ceiling is None else f"{ceiling.mean:.4f}")
+            top = "–" if ceiling is None else f"{ceiling.mean:.4f}"
+            table.add_row(s.model, s.metric, str(s), *map(str, beside), top)
         return table
 
     def fair_table(self) -> Table:
@@ -159,12 +175,13 @@ class Report:
         return table
 
     def advantages(self) -> list[str]:
-        """For each model and metric what the set is above random rows by, in a sentence."""
+        """For each model and metric what the set is above each baseline by, in a sentence."""
         lines = []
-        for s, baseline in zip(self.scores, self.baselines, strict=True):
-            found = unpaired(Mean(s.values), Mean(baseline.values))
-            verdict = "" if found.interval is None or found.distinguishable else ": not told apart"
-            lines.append(f"{s.model}, {s.metric}: {found} above random rows{verdict}")
+        for name, baselines in self.by_selection().items():
+            for s, baseline in zip(self.scores, baselines, strict=True):
+                found = unpaired(Mean(s.values), Mean(baseline.values))
+                verdict = "" if found.interval is None or found.distinguishable else ": not told apart"
+                lines.append(f"{s.model}, {s.metric}: {found} above {name}{verdict}")
         return lines
 
     def print(self, console: Console) -> None:

@@ -20,6 +20,7 @@ EXAMPLES = """\b
 Examples:
   ddcore evaluate digits-dm-10
   ddcore evaluate digits-dm-10 --model convnet --model mlp --seeds 10 --json
+  ddcore evaluate digits-dm-10 --baseline herding --baseline k-center
 """
 
 
@@ -29,6 +30,13 @@ Examples:
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Network; may be repeated. [default: first]")
 @click.option("--seeds", default=5, show_default=True, metavar="N", help="Networks of each model.")
 @click.option("--protocol", metavar="NAME", help="How they are trained: matching@1 ... [default: the problem's]")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="METHOD",
+    help="Also score rows that this selection method picks: herding, k-center ...; may be repeated. Random rows always are.",
+)
 @click.option("--ceiling", is_flag=True, help="Train on all rows too, however long that takes; it is cached.")
 @click.option(
     "--fair", is_flag=True, help="Fair scores too: robust to labels and to augmentation; trains more networks."
@@ -56,6 +64,7 @@ def evaluate(
     models: tuple[str, ...],
     seeds: int,
     protocol: str | None,
+    baselines: tuple[str, ...],
     ceiling: bool,
     fair: bool,
     search_lr: bool,
@@ -81,6 +90,7 @@ def evaluate(
             models=models,
             seeds=seeds,
             protocol=protocol,
+            baselines=baselines,
             ceiling=ceiling,
             fair=fair,
             search_lr=search_lr,

@@ -32,6 +32,7 @@ class Run:
     picture: str  # HTML
     curves: Sequence[str]  # SVG
     scores: Mapping[str, Any] | None  # of the last `ddcore evaluate`
+    baselines: Mapping[str, Sequence[Mapping[str, Any]]]  # by what they are, each in the order of the scores
     cost: Mapping[str, Any]
     bytes: Mapping[str, int]
     loading: str
@@ -52,6 +53,12 @@ def _run(artifact: Artifact) -> Run:
     m = artifact.manifest
     method = m["method"]
     scores = json.loads(artifact.notes["scores.json"]) if "scores.json" in artifact.notes else None
+    if scores is not None and not isinstance(scores.get("scores"), list):
+        scores = None
+    baselines: dict[str, list[Mapping[str, Any]]] = {}
+    for s in scores["baselines"] if scores else ():
+        found = s.get("method", "random")
+        baselines.setdefault("random rows" if found == "random" else found, []).append(s)
     return Run(
         title=f"{method['name']} on {m['problem']['name']}",
         path="" if artifact.path is None else artifact.path.name,
@@ -59,7 +66,8 @@ def _run(artifact: Artifact) -> Run:
         facts=_facts(artifact),
         picture=_picture(artifact),
         curves=[curve(values, name) for name, values in _curves(artifact)],
-        scores=scores if scores is not None and isinstance(scores.get("scores"), list) else None,
+        scores=scores,
+        baselines=baselines,
         cost=json.loads(artifact.notes.get("cost.json", "{}")),
         bytes=m["bytes"],
         loading=_loading(artifact),

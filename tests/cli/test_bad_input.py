@@ -90,6 +90,7 @@ def test_the_output_is_there_already(refused, distilled):
     [
         (["--model", "wiide"], ["no model 'wiide'", "Did you mean wide"]),
         (["--protocol", "match"], ["no protocol 'match'", "matching@1"]),
+        (["--baseline", "herdin"], ["no selection method 'herdin'", "Did you mean herding"]),
         (["--seeds", "0"], ["seeds must be at least 1"]),
         (["--device", "cuda:99"], ["cuda:99", "--device cpu"]),
     ],

@@ -70,6 +70,15 @@ def test_in_a_terminal_the_bar_leaves_stdout_alone(distilled):
     os.close(ours)
 
 
+def test_evaluate_beside_other_selections(as_json, ok, distilled):
+    report = as_json("evaluate", distilled, "--seeds", 1, "--baseline", "herding", "--baseline", "k-center")
+    assert [score["method"] for score in report["baselines"]] == ["random", "herding", "k-center"]
+    assert json.loads((distilled / "scores.json").read_text())["baselines"] == report["baselines"]
+    ok("report", distilled)
+    page = (distilled / "report.html").read_text()
+    assert all(f'<th class="number">{name}</th>' in page for name in ("random rows", "herding", "k-center"))
+
+
 def test_evaluate_prints_the_table(ok, distilled):
     shown = ok("evaluate", distilled, "--seeds", 1).stdout
     assert all(word in shown for word in ("narrow", "accuracy", "random rows", "all rows", "toy@1"))

@@ -303,6 +303,43 @@ def test_random_rows_are_another_draw_for_each_network_under_the_same_recipe(pai
     assert all(set(x.chosen) <= set(p.data.ids()) for x, _, _ in real)
 
 
+def test_rows_of_other_selections_stand_beside_the_random_ones(pair):
+    p, s = pair
+    report = evaluate(
+        s, p, models=["convnet", "mlp"], seeds=2, protocol=SHORT, baselines=["herding", "random", "k-means"]
+    )
+    names = ["random", "herding", "k-means"]
+    assert [(x.method, x.model) for x in report.baselines] == [(n, m) for n in names for m in ("convnet", "mlp")]
+    for name in names[1:]:
+        sets = [ddcore.distill(p, name, ipc=2, seed=i).synthetic(p) for i in range(2)]
+        expected = tuple(score(p, train(p, one, SHORT, i, "mlp"))["accuracy"] for i, one in enumerate(sets))
+        assert report.score(model="mlp", of="baselines", method=name).values == expected
+    alone = evaluate(s, p, models=["convnet", "mlp"], seeds=2, protocol=SHORT)
+    assert report.baselines[:2] == alone.baselines
+    assert report.scores == alone.scores
+    assert report.score(of="baselines").method == "random"
+    assert [b["method"] for b in report.to_json()["baselines"]] == [n for n in names for _ in range(2)]
+    assert all(text in str(report) for text in ("k-means", "above herding", "above random rows"))
+
+
+def test_a_packed_set_s_other_selections_are_as_many_as_it_is_stored_as(pair, monkeypatch):
+    p, s = pair
+    packed = type("Packed", (type(s),), {"stored_counts": property(lambda self: dict.fromkeys(self.counts, 1))})
+    s.__class__ = packed
+    drawn = []
+    monkeypatch.setattr(evaluation, "_train_and_score", lambda p, s, *_: drawn.append(s) or {"accuracy": 0.5})
+    evaluate(s, p, seeds=1, baselines=["herding"])
+    assert [list(d.counts.values()) for d in drawn if isinstance(d, Selected)] == [[1] * len(s.counts)] * 2
+
+
+def test_baselines_are_selection_methods(pair):
+    p, s = pair
+    with pytest.raises(UnknownName, match=r"no selection method 'hearding' for image/toy. Did you mean herding"):
+        evaluate(s, p, baselines=["hearding"])
+    with pytest.raises(UnknownName, match=r"no selection method 'dm'.*Valid choices:.*k-center"):
+        evaluate(s, p, baselines=["dm"])
+
+
 def test_workers_change_nothing(pair):
     p, s = pair
     one, two = (evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, jobs=jobs) for jobs in (1, 2))
