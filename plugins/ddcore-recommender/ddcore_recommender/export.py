@@ -10,7 +10,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from ddcore.errors import ArtifactError, NotSupported
-from ddcore.seeds import stream
 from ddcore.storage import write_bytes
 
 from .discrete import discrete
@@ -52,10 +51,7 @@ def _problem(artifact: Artifact, problem: Problem[Any] | None) -> Problem[Any]:
 
 
 def _discrete(artifact: Artifact, problem: Problem[Any] | None) -> sp.csr_array:
-    problem = _problem(artifact, problem)
-    data = user_data(problem)
-    length = data.train.nnz / len(data.ids())
-    return discrete(artifact.synthetic(problem), length, stream(artifact.manifest["seed"], "discrete")).rows
+    return discrete(artifact.synthetic(_problem(artifact, problem))).rows
 
 
 def _lines(artifact: Artifact, problem: Problem[Any] | None, out: Path, header: str, sep: str) -> Path:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddcore.seeds import stream
 from ddcore.storage import write_bytes
 
 from .discrete import discrete
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["drawing"]
 
-REAL, FAKE, DRAWN = "#8a9199", "#c8553d", "#2f6690"
+REAL, FAKE, DISCRETE = "#8a9199", "#c8553d", "#2f6690"
 
 
 def drawing(data: UserData, synthetic: Synthetic[Any], folder: Path) -> Path:
     """Writes `users.svg` into the folder: the share of interactions of each item, by its rank in the real data, and the lengths
-    of histories. Weights are drawn as they are and as discrete users. The same set gives the same bytes."""
+    of histories. Weights are shown as they are and as discrete users. The same set gives the same bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     real, fake = data.train, sparse_rows(synthetic)
     sets = [("real", REAL, real), ("weights", FAKE, fake)]
     if not (fake.data == 1).all():
-        sets.append(("drawn", DRAWN, discrete(synthetic, real.nnz / len(data.ids()), stream("show")).rows))
+        sets.append(("discrete", DISCRETE, discrete(synthetic).rows))
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     order = np.argsort(-np.asarray(real.sum(0)).ravel(), kind="stable")

@@ -129,8 +129,8 @@ def _times(table: Table, lines: np.ndarray, train: csr_array) -> np.ndarray:  # 
 
 
 class UserSet(Synthetic[Interactions]):
-    """Fake users: a free weight in [0, 1] for each user and item. `sharpness` says how discrete users are drawn from them:
-    an item in proportion to weight ** sharpness."""
+    """Fake users: a free weight in [0, 1] for each user and item. `sharpness` says what discrete users they stand for:
+    an item counts in proportion to weight ** sharpness."""
 
     parametrization = "recommender/users"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 
 import numpy as np
 import pytest
@@ -37,11 +36,7 @@ def test_discrete_users_are_read_back(made, tmp_path, kind, name):
     artifact, problem = made
     path = export(artifact, kind, tmp_path / name, problem)
     table = read_file(path)
-    found = discrete(
-        artifact.synthetic(problem),
-        problem.data.train.nnz / len(problem.data.ids()),
-        ddcore.seeds.stream(artifact.manifest["seed"], "discrete"),
-    )
+    found = discrete(artifact.synthetic(problem))
     assert len(table) == found.rows.nnz
     assert len(table.users) == 4
     if kind != "csr":
@@ -76,27 +71,28 @@ def test_without_the_problem_ids_are_not_known(made, tmp_path):
         export(made[0], "csv", tmp_path / "a.csv")
 
 
-def test_items_are_drawn_by_their_sharpened_weights():
-    x = torch.tensor([[0.1, 0.2, 0.4]])
-    users = UserSet({0: 3000}, x.expand(3000, 3), sharpness=2.0)
-    first = discrete(users, 1.0, random.Random(0)).rows
-    assert np.asarray(first.sum(0)).ravel() / 3000 == pytest.approx(np.array([1, 4, 16]) / 21, abs=0.03)
-
-
-def test_discrete_users_have_different_items_and_the_mean_length(small):
+def test_a_discrete_user_has_the_items_of_the_largest_weights_as_many_as_their_perplexity():
     g = torch.Generator().manual_seed(0)
-    users = UserSet({0: 200}, torch.rand(200, 24, generator=g))
-    rows = discrete(users, 6.0, random.Random(0)).rows
-    assert rows.toarray().max() == 1
-    assert np.diff(rows.indptr).mean() == pytest.approx(6, abs=0.3)
-    assert np.diff(rows.indptr).min() >= 1
+    x = torch.rand(40, 24, generator=g)
+    rows = discrete(UserSet({0: 40}, x, sharpness=3.0)).rows.toarray()
+    for weights, row in zip(x.double() ** 3, torch.from_numpy(rows), strict=True):
+        perplexity = float(torch.distributions.Categorical(weights).perplexity())
+        n = int(row.sum())
+        assert n == round(perplexity)
+        assert sorted(row.nonzero().flatten().tolist()) == sorted(weights.topk(n).indices.tolist())
+
+
+def test_histories_keep_their_items_and_nobody_is_given_one_without_weight():
+    x = torch.tensor([[1.0, 0, 1, 0], [0.2, 0, 0, 0], [0, 0, 0, 0], [0.5, 0.5, 0.5, 0]])
+    rows = discrete(UserSet({0: 4}, x, sharpness=10.0)).rows.toarray()
+    assert np.array_equal(rows, x.numpy() > 0)
 
 
 def test_whole_histories_stay_as_they_are(small):
     artifact_rows = small.data.train[:9]
     from ddcore_recommender.users import SparseUsers
 
-    again = discrete(SparseUsers(artifact_rows), 99.0, random.Random(0))
+    again = discrete(SparseUsers(artifact_rows))
     assert np.array_equal(sparse_rows(again).toarray(), artifact_rows.toarray())
 
 
@@ -107,7 +103,7 @@ def test_the_picture_is_a_function_of_the_set(made, tmp_path):
         (tmp_path / name).mkdir()
         pages.append(drawing(problem.data, artifact.synthetic(problem), tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
-    assert all(word in pages[0].decode() for word in ("real", "weights", "drawn", "length of history"))
+    assert all(word in pages[0].decode() for word in ("real", "weights", "discrete", "length of history"))
 
 
 @pytest.mark.parametrize(("kind", "name"), [("csv", "a.csv"), ("inter", "a.inter")])
@@ -115,10 +111,7 @@ def test_exported_users_come_back_and_score(made, tmp_path, kind, name):
     artifact, problem = made
     path = export(artifact, kind, tmp_path / name, problem)
     taken = ddcore.import_set(path, "csv", problem)
-    length = problem.data.train.nnz / len(problem.data.ids())
-    whole = discrete(
-        artifact.synthetic(problem), length, ddcore.seeds.stream(artifact.manifest["seed"], "discrete")
-    ).rows.toarray()
+    whole = discrete(artifact.synthetic(problem)).rows.toarray()
     found = sparse_rows(taken.synthetic(problem)).toarray()
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, whole.tolist()))
     assert ddcore.evaluate(taken, problem, models=["ease"], seeds=1).score().mean > 0
@@ -148,9 +141,7 @@ def test_commands_score_the_discrete_users(tastes, tmp_path, monkeypatch):
 
     artifact = ddcore.open("fake")
     problem = ddcore.load("recommender/file", "likes.csv", per_user=4)
-    length = problem.data.train.nnz / len(problem.data.ids())
-    users = discrete(artifact.synthetic(problem), length, ddcore.seeds.stream(artifact.manifest["seed"], "discrete"))
-    wanted = ddcore.evaluate(users, problem, models=["ease", "infinite-ae"], seeds=1)
+    wanted = ddcore.evaluate(discrete(artifact.synthetic(problem)), problem, models=["ease", "infinite-ae"], seeds=1)
     means = {(s["model"], s["metric"]): s["mean"] for s in found["scores"]}
     assert {model for model, _ in means} == {"ease", "infinite-ae"}
     for score in wanted.scores:
