@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Point", "curve", "dots"]
+__all__ = ["Point", "curve", "dots", "panels"]
 
 INK, ACCENT, MUTED = "#0a0b0c", "#0a0b0d", "#0a0b0e"  # stand for the page's own colours
 VARIABLES = {INK: "var(--ink)", ACCENT: "var(--accent)", MUTED: "var(--muted)"}
@@ -22,7 +22,7 @@ VARIABLES = {INK: "var(--ink)", ACCENT: "var(--accent)", MUTED: "var(--muted)"}
 
 @dataclass(frozen=True)
 class Point:
-    """One row of a dot plot."""
+    """A value with a name: a row of a dot plot, a point of a panel."""
 
     name: str
     value: float
@@ -64,18 +64,58 @@ def dots(points: Sequence[Point], label: str) -> str:
     return _svg(figure, f"{label}: {', '.join(f'{p.name} {p.value:.4g}' for p in points)}")
 
 
+def panels(lines: Mapping[str, Mapping[float, Point]], baseline: Mapping[float, Point], x: str, label: str) -> str:
+    """A panel for each name: its points over `x`, and the baseline's beside them; all on one scale, the numbers on the axis a
+    step apart."""
+    from matplotlib.figure import Figure
+
+    at = {n: i for i, n in enumerate(sorted({n for points in (baseline, *lines.values()) for n in points}))}
+    columns = min(len(lines), 3)
+    rows = -(-len(lines) // columns)
+    figure = Figure(figsize=(6.4, 0.4 + 1.7 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for i, (axes, (name, points)) in enumerate(zip(grid, lines.items(), strict=False)):
+        _plain(axes)
+        axes.tick_params(labelbottom=i + columns >= len(lines))
+        axes.set_title(name, loc="left", fontsize=10)
+        for one in (baseline, points):
+            _line(axes, {at[n]: one[n] for n in sorted(one)})
+        axes.set_xticks(list(at.values()), [f"{n:g}" for n in at])
+        axes.set_xlim(-0.3, len(at) - 0.7)
+    for axes in grid[len(lines) :]:
+        axes.remove()
+    figure.supxlabel(x, fontsize=9, color=INK)
+    values = {name: ", ".join(f"{p.value:.4g} at {n:g}" for n, p in sorted(lines[name].items())) for name in lines}
+    return _svg(figure, f"{label} by {x}: {'; '.join(f'{name} {said}' for name, said in values.items())}")
+
+
+def _line(axes: Axes, points: Mapping[int, Point]) -> None:
+    """Points from left to right, each with its interval."""
+    muted = any(p.muted for p in points.values())
+    style: dict[str, Any] = {"color": MUTED if muted else ACCENT, "linewidth": 1.2}
+    for i, p in points.items():
+        if p.interval is not None:
+            axes.plot((i, i), p.interval, solid_capstyle="round", **style)
+    axes.plot(list(points), [p.value for p in points.values()], "o--" if muted else "o-", markersize=4, **style)
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
+    _plain(axes)
+    return figure, axes
+
+
+def _plain(axes: Axes) -> None:
+    """Two thin lines, small numbers, no box."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
     axes.tick_params(colors=INK, labelsize=9, color=MUTED)
     axes.xaxis.label.set_color(INK)
     axes.xaxis.label.set_fontsize(9)
     axes.title.set_color(INK)
-    return figure, axes
 
 
 def _svg(figure: Figure, description: str) -> str:

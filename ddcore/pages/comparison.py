@@ -1,4 +1,5 @@
-"""The page of a comparison: for each problem and budget a chart and a table, what lost to random rows shown as such."""
+"""The page of a comparison: for each problem a chart over its budgets, for each of them a chart and a table, and what lost to
+random rows shown as such."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..intervals import Mean, unpaired
-from .charts import Point, dots
+from .charts import Point, dots, panels
 from .template import fill
 
 __all__ = ["comparison_page"]
@@ -23,10 +24,31 @@ def comparison_page(rows: Sequence[Row], title: str) -> str:
     return fill(
         "comparison.html.jinja",
         title=title,
+        curves=[
+            found for key in dict.fromkeys((p, m, q) for p, _, m, q in groups) if (found := _over_budgets(key, rows))
+        ],
         groups=[_group(key, found) for key, found in groups.items()],
         refused=[{**row, "budget": _budget(row)} for row in rows if "error" in row],
         protocols=list(dict.fromkeys(row["protocol"] for row in rows if "error" not in row)),
     )
+
+
+def _over_budgets(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Each method's scores by budget beside those of random rows; None where there is one budget, or nothing but random rows."""
+    problem, model, metric = key
+    found: dict[str, dict[float, Point]] = {}
+    names = set()
+    for row in rows:
+        if "error" not in row and (row["problem"], row["model"], row["metric"]) == key:
+            name, n = _size(row)
+            names.add(name)
+            point = Point(row["method"], row["mean"], _pair(row["interval"]), row["method"] == "random")
+            found.setdefault(row["method"], {})[n] = point
+    baseline = found.pop("random", {})
+    if not found or len({n for points in (baseline, *found.values()) for n in points}) < 2:
+        return None
+    chart = panels(found, baseline, " or ".join(sorted(names)), f"{metric} of {model} on {problem}")
+    return {"problem": problem, "model": model, "metric": metric, "chart": chart}
 
 
 def _group(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any]:
@@ -58,5 +80,9 @@ def _ahead(row: Row, baseline: Row | None) -> dict[str, Any] | None:
     return {"gain": gain, "verdict": verdict}
 
 
+def _size(row: Row) -> tuple[str, float]:
+    return next((name, row[name]) for name in ("ipc", "ratio", "bytes") if name in row)
+
+
 def _budget(row: Row) -> str:
-    return next(f"{name} {row[name]}" for name in ("ipc", "ratio", "bytes") if name in row)
+    return "{} {}".format(*_size(row))

@@ -14,7 +14,7 @@ import toys
 from ddcore.artifact import Artifact
 from ddcore.evaluation import evaluate
 from ddcore.pages import comparison_page, run_page
-from ddcore.pages.charts import Point, curve, dots
+from ddcore.pages.charts import Point, curve, dots, panels
 from ddcore.recipes import Recipe
 
 pytest.importorskip("jinja2", reason="pages need ddcore[report]")
@@ -141,9 +141,34 @@ def test_a_comparison_shows_what_lost_and_what_was_refused():
     assert '"behind">behind' in comparison_page([falling[0], falling[3]], "t")
 
 
+def test_scores_stand_by_budget_where_there_are_several():
+    more = [row("dm", [0.95, 0.96, 0.94], ipc=10), row("random", [0.7, 0.71, 0.7], ipc=10)]
+    text = html.unescape(comparison_page([*ROWS, *more], "toy sweep"))
+    (said,) = re.findall(r'aria-label="(accuracy of convnet on image/toy by ipc: [^"]*)"', text)
+    assert said.partition(": ")[2] == "dm 0.9033 at 1, 0.95 at 10; worse 0.11 at 1; even 0.5 at 1"
+    assert "every budget" in text
+    assert "every budget" not in comparison_page(ROWS, "toy sweep"), "there is one budget"
+    alone = [{**r, "method": "random"} for r in more] + [ROWS[3]]
+    assert "every budget" not in comparison_page(alone, "toy sweep"), "there is nothing beside random rows"
+
+
+def test_a_panels_intervals_are_as_high_as_they_are_wide_in_the_metric():
+    lines = {"a": {1: Point("a", 1.0, (0.5, 1.5)), 10: Point("a", 2.0, (1.9, 2.1))}, "b": {10: Point("b", 1.0)}}
+    svg = panels(lines, {1: Point("random", 0.2, (0.1, 0.3), muted=True)}, "ipc", "accuracy")
+    drawn = re.findall(r'<path d="M ([\d.]+) ([\d.]+) \nL ([\d.]+) ([\d.]+) \n?" [^>]*style="([^"]*)"', svg)
+    upright = [
+        (abs(float(y) - float(w)), style) for x, y, z, w, style in drawn if x == z and "stroke-linecap: round" in style
+    ]
+    heights = {colour: sorted(h for h, style in upright if colour in style) for colour in ("accent", "muted")}
+    assert len(heights["accent"]) == 2
+    assert heights["accent"][1] / heights["accent"][0] == pytest.approx(1.0 / 0.2, rel=1e-3)
+    assert [h / heights["accent"][0] for h in heights["muted"]] == pytest.approx([1.0, 1.0], rel=1e-3), "in both panels"
+
+
 def test_charts_take_their_colours_from_the_page_and_share_no_ids():
     a, b = curve([3.0, 2.0, 1.0], "loss"), dots([Point("a", 1.0, (0.5, 1.5)), Point("b", 0.5, muted=True)], "accuracy")
-    for svg in (a, b):
+    c = panels({"a": {1: Point("a", 1.0)}}, {1: Point("random", 0.5, muted=True)}, "ipc", "accuracy")
+    for svg in (a, b, c):
         assert "var(--accent)" in svg
         assert "#0a0b0" not in svg
         ids = re.findall(r'\bid="([^"]+)"', svg)
