@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from ddcore.kernels import ridge
 __all__ = [
     "cosine_edges",
     "fuzzy_centres",
+    "grown_centres",
     "k_means",
     "linear_scores",
     "mixed_hops",
@@ -20,12 +23,30 @@ __all__ = [
 ]
 
 
-def k_means(h: Tensor, k: int, seed: int, starts: int = 10) -> tuple[Tensor, Tensor]:  # (n, d) -> (k, d), (n,)
-    """Centres and the cluster of each row: scikit-learn's k-means, the best of `starts`."""
+def k_means(
+    h: Tensor,  # (n, d)
+    k: int,
+    seed: int,
+    starts: int = 10,
+    start: Tensor | None = None,  # (k, d)
+) -> tuple[Tensor, Tensor]:  # (k, d), (n,)
+    """Centres and the cluster of each row: scikit-learn's k-means, the best of `starts`, or from the one that is given."""
     from sklearn.cluster import KMeans
 
-    found = KMeans(k, n_init=starts, random_state=seed).fit(h.double().cpu().numpy())
+    init: Any = {"n_init": starts} if start is None else {"n_init": 1, "init": start.double().cpu().numpy()}
+    found = KMeans(k, random_state=seed, **init).fit(h.double().cpu().numpy())
     return torch.tensor(found.cluster_centers_).to(h), torch.tensor(found.labels_, device=h.device).long()
+
+
+def grown_centres(old: Tensor, h: Tensor, k: int, rng: random.Random) -> Tensor:  # (j, d), (n, d) -> (k, d)
+    """k centres from earlier ones: the first k of them, and rows where there are fewer, drawn in proportion to their squared
+    distance from what is there already (k-means++ going on; GECC's evolving mode)."""
+    centres = old[:k]
+    while len(centres) < k:
+        apart = torch.cdist(h, centres).amin(1).square().tolist()
+        chosen = rng.choices(range(len(h)), apart if any(apart) else None)[0]
+        centres = torch.cat([centres, h[chosen : chosen + 1]])
+    return centres
 
 
 def fuzzy_centres(

@@ -10,6 +10,7 @@ import torch
 from ddcore_graph.partition import (
     cosine_edges,
     fuzzy_centres,
+    grown_centres,
     k_means,
     linear_scores,
     underlying_features,
@@ -17,6 +18,8 @@ from ddcore_graph.partition import (
 )
 from ddcore_graph.problems import digits_knn
 
+import ddcore
+from ddcore.errors import ArtifactError
 from ddcore.methods.plan import Work
 from ddcore.plugins import installed
 
@@ -106,3 +109,26 @@ def test_every_class_has_its_nodes_among_its_own(name):
             rows = batch.x[batch.y == g]
             assert len(rows) == n
             assert bool(((rows >= own.amin(0) - 1e-5) & (rows <= own.amax(0) + 1e-5)).all())
+
+
+def test_centres_grow_where_none_is_near_and_are_cut_where_there_are_too_many():
+    old, h = torch.tensor([[0.0], [5.0]]), torch.tensor([[0.0], [5.0], [5.0], [9.0]])
+    assert grown_centres(old, h, 3, random.Random(0)).flatten().tolist() == [0.0, 5.0, 9.0]  # others are at distance 0
+    assert grown_centres(old, h, 1, random.Random(0)).tolist() == [[0.0]]
+    assert len(grown_centres(old, old, 4, random.Random(0))) == 4  # no row is anywhere else
+    drawn = [float(grown_centres(old[:1], h[1:], 2, random.Random(s))[1]) for s in range(400)]
+    assert drawn.count(9.0) / 400 == pytest.approx(81 / (25 + 25 + 81), abs=0.1)
+
+
+def test_a_set_that_evolves_starts_from_the_earlier_one(tmp_path):
+    """K-means stands still at its own centres, and moves on from those of fewer nodes."""
+    problem = digits_knn(hidden=4)
+    options = {"fuzziness": 1.0}
+    first = ddcore.distill(problem, "graph/gecc", ipc=3, options=options)
+    first.save(tmp_path / "first")
+    again = ddcore.distill(problem, "graph/gecc", ipc=3, seed=7, options={**options, "earlier": tmp_path / "first"})
+    assert torch.allclose(again.tensors["x"], first.tensors["x"], atol=1e-5)
+    more = ddcore.distill(problem, "graph/gecc", ipc=4, options={**options, "earlier": tmp_path / "first"})
+    assert dict(more.synthetic(problem).counts) == dict.fromkeys(range(10), 4)
+    with pytest.raises(ArtifactError, match="nowhere"):
+        ddcore.distill(problem, "graph/gecc", ipc=3, options={"earlier": tmp_path / "nowhere"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -150,6 +151,9 @@ class GECCOptions(Options):
     )
     fuzziness: float = Field(1.3, ge=1, description="m of fuzzy c-means; 1: k-means")
     starts: int = Field(10, ge=1, description="k-means++ starts, the best of which is kept")
+    earlier: Path | None = Field(
+        None, description="folder of a set of the same graph when it was smaller: its nodes are where the centres start"
+    )
 
 
 def _gecc(problem: Problem[Any], counts: Mapping[int, int], options: GECCOptions) -> Plan:
@@ -160,17 +164,29 @@ def _gecc(problem: Problem[Any], counts: Mapping[int, int], options: GECCOptions
         import torch
 
         from ..parametrizations.features import FeaturesOnly
-        from ..partition import fuzzy_centres, k_means, mixed_hops
+        from ..partition import fuzzy_centres, grown_centres, k_means, mixed_hops
 
+        earlier = {} if options.earlier is None else _centres(work.problem, options.earlier)
         found = []
         for g, k in work.counts.items():
             batch = work.problem.data.take(work.problem.data.ids(g))
             z = mixed_hops([batch.hops(j)[batch.rows] for j in range(3)], options.weights)
-            centres, _ = k_means(z, k, work.rng(f"clusters {g}").getrandbits(31), options.starts)
+            rng = work.rng(f"clusters {g}")
+            start = grown_centres(earlier[g], z, k, rng) if g in earlier else None
+            centres, _ = k_means(z, k, rng.getrandbits(31), options.starts, start)
             found.append(centres if options.fuzziness == 1 else fuzzy_centres(z, centres, options.fuzziness))
         return FeaturesOnly(work.counts, torch.cat(found))
 
     return Plan((Start(make),))
+
+
+def _centres(problem: Problem[Any], folder: Path) -> dict[int, Any]:  # (n, d) each
+    """The features of a stored set by class."""
+    import ddcore
+
+    made = ddcore.open(folder).synthetic(problem)
+    graph = made.batch()
+    return dict(zip(made.counts, graph.x[graph.rows].detach().split(list(made.counts.values())), strict=True))
 
 
 GECC = Method(
