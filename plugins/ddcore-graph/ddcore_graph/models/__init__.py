@@ -17,6 +17,7 @@ from .mlp import MLP
 from .pooled import PooledGCN, PooledGIN, PooledMLP
 from .sage import GraphSAGE
 from .sgc import SGC
+from .sgformer import SGFormer
 
 __all__ = [
     "APPNP",
@@ -31,6 +32,7 @@ __all__ = [
     "PooledGCN",
     "PooledGIN",
     "PooledMLP",
+    "SGFormer",
     "graph_zoo",
     "node_zoo",
 ]
@@ -50,6 +52,7 @@ def node_zoo(d: int, classes: int, *, hidden: int = 256, dropout: float = 0.5) -
         "sage": partial(GraphSAGE, d, classes, **wide),
         "gin": partial(GIN, d, classes, **wide),
         "gpr-gnn": partial(GPRGNN, d, classes, **wide),
+        "sgformer": partial(SGFormer, d, classes, **wide),
         "mlp": partial(MLP, d, classes, **wide),
     }
 
