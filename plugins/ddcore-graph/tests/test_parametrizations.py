@@ -98,3 +98,17 @@ def test_the_pair_network_is_the_one_on_concatenated_pairs():
     pairs = torch.cat([x.repeat_interleave(8, 0), x.repeat(8, 1)], 1)
     naive = nn.Sequential(mlp.first, mlp.after_first, nn.ReLU(), mlp.second, mlp.after_second, nn.ReLU(), mlp.last)
     assert torch.allclose(mlp(x), naive(pairs).view(8, 8), atol=1e-9)
+
+
+@pytest.mark.parametrize("degree", [0.5, 1.0, 100.0])
+def test_edges_start_as_heavy_as_asked_for_and_weigh_a_half_at_most(degree):
+    real, rng = torch.ones(4, 4) - torch.eye(4), random.Random(0)
+    pairs = PairGraph(COUNTS, features(), rng, hidden=5, degree=degree)
+    graphon = GraphonGraph(COUNTS, features(), real, rng, hidden=5, degree=degree)
+    for graph, nets in (
+        (pairs, [pairs.pair]),
+        (graphon, [graphon.graphon.features, graphon.graphon.coordinates]),
+    ):
+        for net in nets:  # without what is drawn
+            nn.init.zeros_(net.last.weight)
+        assert torch.allclose(graph.adjacency().sum(1), torch.full((8,), min(degree, 7 / 2)))

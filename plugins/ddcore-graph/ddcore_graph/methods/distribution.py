@@ -42,6 +42,7 @@ class GCDMOptions(GCDMXOptions):
     inner: int = Field(1, ge=0, description="steps of the network down the same loss between two updates (Adam)")
     lr_structure: float = Field(1e-3, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
+    degree: float = Field(1.0, gt=0, description="weight of a node's edges together at the start")
     threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
     structure_turns: int = Field(10, ge=0, description="networks along which the edges move, in turn with ...")
     feature_turns: int = Field(40, ge=1, description="... networks along which the features move")
@@ -61,7 +62,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCDMXOptions
     matching = Synthesise(
         objective, options.steps, adam, moves=alternating(options.outer, options.structure_turns, options.feature_turns)
     )
-    start = Start(with_pairs(options.hidden))
+    start = Start(with_pairs(options.hidden, options.degree))
     return Plan((*beginning(options.start), start, matching, Decode(options.threshold)))
 
 
@@ -72,7 +73,7 @@ def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]
 
 def quick_graph(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """200 updates in linear networks, the edges along one and the features along four in turn."""
-    return {"steps": 200, "model": "sgc", "lr": 0.1, "structure_turns": 1, "feature_turns": 4}
+    return {"steps": 200, "model": "sgc", "structure_turns": 1, "feature_turns": 4}
 
 
 GCDM_X = Method(

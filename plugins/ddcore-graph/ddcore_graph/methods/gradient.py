@@ -58,6 +58,9 @@ class GraphOptions(FeatureOptions):
 
     lr_structure: float = Field(1e-4, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
+    degree: float | None = Field(
+        None, gt=0, description="weight of a node's edges together at the start; by default each is about a half"
+    )
     threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
     structure_turns: int = Field(10, ge=0, description="networks along which the edges move, in turn with ...")
     feature_turns: int = Field(40, ge=1, description="... networks along which the features move")
@@ -82,13 +85,14 @@ def without_edges(work: Work[Any]) -> Synthetic[Any]:
     return FeaturesOnly(work.counts, selected_features(work))
 
 
-def with_pairs(hidden: int) -> Make:
+def with_pairs(hidden: int, degree: float | None) -> Make:
     """Edges from pairs of features."""
 
     def make(work: Work[Any]) -> Synthetic[Any]:
         from ..parametrizations.pair_mlp import PairGraph
 
-        return PairGraph(work.counts, selected_features(work), work.rng("pairs"), hidden=hidden)
+        x, rng = selected_features(work), work.rng("pairs")
+        return PairGraph(work.counts, x, rng, hidden=hidden, degree=degree)
 
     return make
 
@@ -162,7 +166,9 @@ def _gcond_x(problem: Problem[Any], counts: Mapping[int, int], options: FeatureO
 def _gcond(problem: Problem[Any], counts: Mapping[int, int], options: GraphOptions) -> Plan:
     """The edges along some networks, then the features along others."""
     turns = alternating(options.outer, options.structure_turns, options.feature_turns)
-    return node_level(problem, options, with_pairs(options.hidden), turns, (options.lr_structure, options.threshold))
+    return node_level(
+        problem, options, with_pairs(options.hidden, options.degree), turns, (options.lr_structure, options.threshold)
+    )
 
 
 def _fixed(**settings: Any) -> Preset:
@@ -205,7 +211,7 @@ GCOND = _method(
     GCOND_PAPER,
     GraphOptions,
     _gcond,
-    _fixed(lr=0.1, steps=200, inner=10, lr_structure=1e-3, structure_turns=1, feature_turns=4),
+    _fixed(lr=0.1, steps=200, inner=10, lr_structure=1e-3, degree=1.0, structure_turns=1, feature_turns=4),
     _published,
 )
 
@@ -234,12 +240,17 @@ class OneStepGraphOptions(OneStepFeatureOptions):
 
     lr_structure: float = Field(0.01, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
+    degree: float | None = Field(
+        None, gt=0, description="weight of a node's edges together at the start; by default each is about a half"
+    )
     threshold: float = Field(0.05, ge=0, le=1, description="edges of less weight are left out of the result")
 
 
 def _doscond(problem: Problem[Any], counts: Mapping[int, int], options: OneStepGraphOptions) -> Plan:
     """Edges and features together, in a fresh network at every update."""
-    return node_level(problem, options, with_pairs(options.hidden), edges=(options.lr_structure, options.threshold))
+    return node_level(
+        problem, options, with_pairs(options.hidden, options.degree), edges=(options.lr_structure, options.threshold)
+    )
 
 
 DOSCOND_X = _method(

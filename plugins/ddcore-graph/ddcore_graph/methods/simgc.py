@@ -29,6 +29,9 @@ class SimGCOptions(Options):
     lr: float = Field(0.05, gt=0, description="learning rate of the features (Adam), in deviations of real ones")
     lr_structure: float = Field(0.01, gt=0, description="learning rate of the edges' network (Adam)")
     hidden: int = Field(128, ge=1, description="width of the edges' network")
+    degree: float | None = Field(
+        None, gt=0, description="weight of a node's edges together at the start; by default each is about a half"
+    )
     threshold: float = Field(0.01, ge=0, le=1, description="edges of less weight are left out of the result")
     structure_turns: int = Field(10, ge=0, description="updates of the edges, in turn with ...")
     feature_turns: int = Field(40, ge=1, description="... updates of the features")
@@ -58,7 +61,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: SimGCOptions
     matching = Synthesise(
         objective, options.steps, adam, moves=alternating(1, options.structure_turns, options.feature_turns)
     )
-    start = Start(with_pairs(options.hidden))
+    start = Start(with_pairs(options.hidden, options.degree))
     return Plan((Prepare("teacher", teach), *starting_rows("real"), start, matching, Decode(options.threshold)))
 
 

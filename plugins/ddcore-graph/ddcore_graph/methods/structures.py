@@ -22,8 +22,8 @@ __all__ = ["CTRL", "MSGC", "SGDD", "CTRLOptions", "MSGCOptions", "SGDDOptions"]
 
 def _quick(**more: Any) -> Preset:
     """GCond's quick preset, and the method's own."""
-    settings = {"steps": 100, "inner": 10, "lr": 0.1, "lr_structure": 1e-3, **more}
-    settings |= {"structure_turns": 1, "feature_turns": 4}
+    settings = {"steps": 200, "inner": 10, "lr": 0.1, "lr_structure": 1e-3, "degree": 1.0}
+    settings |= {"structure_turns": 1, "feature_turns": 4, **more}
     return lambda problem, counts: settings
 
 
@@ -72,7 +72,7 @@ class CTRLOptions(GraphOptions):
 def _ctrl(problem: Problem[Any], counts: Mapping[int, int], options: CTRLOptions) -> Plan:
     from ..objectives.gradient import DirectionAndLength
 
-    return _plan(problem, options, with_pairs(options.hidden), DirectionAndLength, beta=options.beta)
+    return _plan(problem, options, with_pairs(options.hidden, options.degree), DirectionAndLength, beta=options.beta)
 
 
 def _ctrl_published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ CTRL = Method(
     paper="Zhang et al., Two Trades is not Baffled: Condensing Graph via Crafting Rational Gradient Matching, 2024",
     options=CTRLOptions,
     plan=_ctrl,
-    presets={"quick": _quick(steps=200, start="real"), "paper": _ctrl_published},
+    presets={"quick": _quick(start="real"), "paper": _ctrl_published},
     refuses=graph_classification,
 )
 
@@ -114,9 +114,8 @@ def _msgc(problem: Problem[Any], counts: Mapping[int, int], options: MSGCOptions
 
         y = [g for g, n in work.counts.items() for _ in range(n)]
         edges, which = balanced_support(y, options.structures, work.rng("support"))
-        return WeightedEdges(
-            work.counts, selected_features(work), edges, which, work.rng("pairs"), hidden=options.hidden
-        )
+        x, rng = selected_features(work), work.rng("pairs")
+        return WeightedEdges(work.counts, x, edges, which, rng, hidden=options.hidden, degree=options.degree)
 
     return _plan(problem, options, make, averaging=options.averaging)
 
@@ -128,7 +127,7 @@ MSGC = Method(
     paper="Gao and Wu, Multiple Sparse Graphs Condensation, Knowledge-Based Systems 2023",
     options=MSGCOptions,
     plan=_msgc,
-    presets={"quick": _quick(structures=4), "paper": _defaults},
+    presets={"quick": _quick(steps=100, structures=4, degree=None), "paper": _defaults},
     refuses=graph_classification,
 )
 
@@ -151,7 +150,7 @@ def _sgdd(problem: Problem[Any], counts: Mapping[int, int], options: SGDDOptions
 
         real = _dense_part(work.problem, options.part)
         rng, x = work.rng("graphon"), selected_features(work)
-        more = {"hidden": options.hidden, "rho": options.rho, "weight": options.transport}
+        more = {"hidden": options.hidden, "rho": options.rho, "weight": options.transport, "degree": options.degree}
         return GraphonGraph(work.counts, x, real, rng, **more)  # type: ignore[arg-type]
 
     return _plan(problem, options, make)
@@ -181,6 +180,6 @@ SGDD = Method(
     paper="Yang et al., Does Graph Distillation See Like Vision Dataset Counterpart?, NeurIPS 2023",
     options=SGDDOptions,
     plan=_sgdd,
-    presets={"quick": _quick(steps=200, part=50), "paper": _defaults},
+    presets={"quick": _quick(part=50), "paper": _defaults},
     refuses=graph_classification,
 )

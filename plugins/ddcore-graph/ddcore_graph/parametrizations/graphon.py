@@ -47,6 +47,7 @@ class GraphonGraph(DenseGraph):
         hidden: int = 128,
         rho: float = 0.5,
         weight: float = 1e-9,
+        degree: float | None = None,
     ) -> None:
         super().__init__(counts, x, x.new_zeros(0, 0), labels)
         self.weight = weight
@@ -55,6 +56,9 @@ class GraphonGraph(DenseGraph):
         with torch_seeded(rng.getrandbits(63)):
             self.graphon = GraphonNet(x.shape[1], hidden, rho).to(x)
             self.plan = nn.Parameter(torch.rand(len(real), len(x)).to(x))  # (m, N) logarithms
+        if degree is not None:
+            self.graphon.features.begin(degree, len(x) - 1)
+            self.graphon.coordinates.begin(degree, len(x) - 1)
 
     def adjacency(self) -> Tensor:
         return symmetric(self.graphon(self.x))

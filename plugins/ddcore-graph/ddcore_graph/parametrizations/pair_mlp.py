@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 
@@ -46,6 +47,11 @@ class PairMLP(nn.Module):
         g = g if gates is None else g * gates[1]
         return f, g, self.last(g)[..., 0]
 
+    def begin(self, degree: float, neighbours: float) -> None:
+        """Lets a node's edges to so many neighbours weigh about `degree` together, and each of them a half at most."""
+        weight = min(degree / max(neighbours, 1), 0.5)
+        nn.init.constant_(self.last.bias, math.log(weight / (1 - weight)))
+
     def along(self, x: Tensor, edges: Tensor) -> Tensor:  # (N, d), (2, E) -> (E,)
         """M of some pairs; BatchNorm is over these."""
         own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))
@@ -61,7 +67,8 @@ def symmetric(m: Tensor) -> Tensor:  # (N, N)
 
 
 class PairGraph(DenseGraph):
-    """X' free, and A' a function of it."""
+    """X' free, and A' a function of it. By itself the network starts with weights about a half, so that every node sees the mean
+    of all; with `degree` the edges of a node start with that weight together, where its own loop has 1."""
 
     def __init__(
         self,
@@ -71,10 +78,13 @@ class PairGraph(DenseGraph):
         labels: Labels | None = None,
         *,
         hidden: int = 128,
+        degree: float | None = None,
     ) -> None:
         super().__init__(counts, x, x.new_zeros(0, 0), labels)
         with torch_seeded(rng.getrandbits(63)):
             self.pair = PairMLP(x.shape[1], hidden).to(x)
+        if degree is not None:
+            self.pair.begin(degree, len(x) - 1)
 
     def adjacency(self) -> Tensor:
         return symmetric(self.pair(self.x))

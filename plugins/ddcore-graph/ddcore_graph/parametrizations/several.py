@@ -86,10 +86,13 @@ class WeightedEdges(SeveralGraphs):
         labels: Labels | None = None,
         *,
         hidden: int = 128,
+        degree: float | None = None,
     ) -> None:
         super().__init__(counts, x, edges, which, torch.ones(len(which)), labels)
         with torch_seeded(rng.getrandbits(63)):
             self.pair = PairMLP(x.shape[1], hidden).to(x)
+        if degree is not None:
+            self.pair.begin(degree, len(which) / len(which.unique()) / len(x))
 
     def weighted(self, edges: Tensor, kept: Tensor) -> Tensor:
         both = torch.cat([edges, edges.flip(0)], 1)
