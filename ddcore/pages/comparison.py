@@ -3,16 +3,15 @@ random rows shown as such."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..intervals import Mean, unpaired
+from .beside import Row, ahead, budget, size
 from .charts import Point, dots, panels
+from .matrix import matrix
 from .template import fill
 
 __all__ = ["comparison_page"]
-
-Row = Mapping[str, Any]
 
 
 def comparison_page(rows: Sequence[Row], title: str) -> str:
@@ -20,15 +19,16 @@ def comparison_page(rows: Sequence[Row], title: str) -> str:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if "error" not in row:
-            groups.setdefault((row["problem"], _budget(row), row["model"], row["metric"]), []).append(row)
+            groups.setdefault((row["problem"], budget(row), row["model"], row["metric"]), []).append(row)
     return fill(
         "comparison.html.jinja",
         title=title,
+        matrix=matrix(rows, title) if len({row["problem"] for row in rows}) > 1 else "",
         curves=[
             found for key in dict.fromkeys((p, m, q) for p, _, m, q in groups) if (found := _over_budgets(key, rows))
         ],
         groups=[_group(key, found) for key, found in groups.items()],
-        refused=[{**row, "budget": _budget(row)} for row in rows if "error" in row],
+        refused=[{**row, "budget": budget(row)} for row in rows if "error" in row],
         protocols=list(dict.fromkeys(row["protocol"] for row in rows if "error" not in row)),
     )
 
@@ -40,7 +40,7 @@ def _over_budgets(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any] |
     names = set()
     for row in rows:
         if "error" not in row and (row["problem"], row["model"], row["metric"]) == key:
-            name, n = _size(row)
+            name, n = size(row)
             names.add(name)
             point = Point(row["method"], row["mean"], _pair(row["interval"]), row["method"] == "random")
             found.setdefault(row["method"], {})[n] = point
@@ -52,37 +52,19 @@ def _over_budgets(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any] |
 
 
 def _group(key: tuple[str, ...], rows: Sequence[Row]) -> dict[str, Any]:
-    problem, budget, model, metric = key
+    problem, given, model, metric = key
     ordered = sorted(rows, key=lambda row: float(row["mean"]), reverse=bool(rows[0]["higher_is_better"]))
     baseline = next((row for row in rows if row["method"] == "random"), None)
     points = [Point(row["method"], row["mean"], _pair(row["interval"]), row is baseline) for row in ordered]
     return {
         "problem": problem,
-        "budget": budget,
+        "budget": given,
         "model": model,
         "metric": metric,
-        "chart": dots(points, f"{metric} of {model} on {problem}, {budget}"),
-        "rows": [{**row, "ahead": None if row is baseline else _ahead(row, baseline)} for row in ordered],
+        "chart": dots(points, f"{metric} of {model} on {problem}, {given}"),
+        "rows": [{**row, "ahead": None if row is baseline else ahead(row, baseline)} for row in ordered],
     }
 
 
 def _pair(interval: Sequence[float] | None) -> tuple[float, float] | None:
     return None if interval is None else (interval[0], interval[1])
-
-
-def _ahead(row: Row, baseline: Row | None) -> dict[str, Any] | None:
-    """What the row is ahead of random rows by, in the metric's good direction, and whether that can be told."""
-    if baseline is None:
-        return None
-    found = unpaired(Mean(tuple(row["values"])), Mean(tuple(baseline["values"])))
-    gain = found.mean if row["higher_is_better"] else -found.mean
-    verdict = ("ahead" if gain > 0 else "behind") if found.distinguishable else "not told apart"
-    return {"gain": gain, "verdict": verdict}
-
-
-def _size(row: Row) -> tuple[str, float]:
-    return next((name, row[name]) for name in ("ipc", "ratio", "bytes") if name in row)
-
-
-def _budget(row: Row) -> str:
-    return "{} {}".format(*_size(row))

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 import toys
@@ -15,6 +16,7 @@ from ddcore.artifact import Artifact
 from ddcore.evaluation import evaluate
 from ddcore.pages import comparison_page, run_page
 from ddcore.pages.charts import Point, curve, dots, panels
+from ddcore.pages.matrix import matrix
 from ddcore.recipes import Recipe
 
 pytest.importorskip("jinja2", reason="pages need ddcore[report]")
@@ -139,6 +141,27 @@ def test_a_comparison_shows_what_lost_and_what_was_refused():
     assert "refused: &lt;script&gt;" in text
     falling = [{**r, "higher_is_better": False} if "mean" in r else r for r in ROWS]
     assert '"behind">behind' in comparison_page([falling[0], falling[3]], "t")
+
+
+def test_several_problems_stand_in_one_picture():
+    here, there = (
+        {"problem": "toy/a", "metric": "accuracy"},
+        {"problem": "toy/b", "metric": "error", "higher_is_better": False},
+    )
+    rows = [
+        row("dm", (0.9, 0.91, 0.92), **here),
+        row("random", (0.5, 0.51, 0.52), **here),
+        row("dm", (0.3, 0.31, 0.32), **there),
+        row("random", (0.1, 0.11, 0.12), **there),
+        {"problem": "toy/b", "method": "dsa", "ipc": 1, "error": "it has no siamese <augmentation>"},
+    ]
+    picture = ElementTree.fromstring(matrix(rows, "two problems"))
+    words = ["".join(text.itertext()) for text in picture.findall(".//{*}text")]
+    assert [w for w in words if w[0] in "+-"] == ["+0.400", "-0.200"]  # ahead in the metric's good direction
+    assert [r.get("class") for r in picture.findall(".//{*}rect")] == ["cell ahead", "cell behind"]
+    assert [t.text for t in picture.findall(".//{*}title")] == ["not run", "it has no siamese <augmentation>"]
+    assert matrix(rows, "modalities") in comparison_page(rows, "modalities")
+    assert 'class="matrix"' not in comparison_page(rows[:2], "one problem")
 
 
 def test_scores_stand_by_budget_where_there_are_several():
