@@ -7,13 +7,14 @@ import hashlib
 import json
 import statistics
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from pydantic import Field, PositiveInt
 
 from .budget import Budget
@@ -23,7 +24,9 @@ from .errors import BudgetError, DataError, Diverged, NotSupported, OptionError
 from .evaluation import protocol as find_protocol
 from .evaluation import score, train
 from .intervals import Mean, unpaired
+from .loop import Run
 from .options import Options, resolve
+from .parallel import Backend, in_parallel
 from .plugins import load
 from .problem import Problem
 from .seeds import stream
@@ -75,6 +78,10 @@ class Cell:
     protocol: str
     models: tuple[str, ...]
 
+    def __str__(self) -> str:
+        name, amount = next(iter(json.loads(self.budget).items()))
+        return f"{self.name} on {self.problem}, {name} {amount}, #{self.distillation + 1}"
+
     @property
     def key(self) -> str:
         """Equal work has an equal key, whatever name it goes by."""
@@ -99,10 +106,15 @@ def compare(
     *,
     jobs: int = 1,
     device: str = "auto",
-    progress: Callable[[str, int, int], None] | None = None,
+    backend: Backend = "loky",
+    progress: Callable[[str, float, int, str], None] | None = None,
 ) -> list[Row]:
     """Runs the sweep and returns a row for each problem, method, budget, model and metric: mean and std over all networks of
     all distillations, and `stderr`, the standard error of the mean, which covers distillations where there are several.
+
+    `jobs` cells run at a time, in processes of this machine or, with `backend="ray"`, of a Ray cluster whose machines all see
+    OUT. `progress(cell, done, cells, note)` is told which cell is at work and how many are done, a part of that one with them,
+    and its loss; of several at a time, which one was finished.
 
     Cells are written to OUT at once and atomically; a rerun skips those that are finished and computes equal ones once.
     Cells that a method refuses, or that fail with an error of their own, are rows with `error` and no mean. The rows are
@@ -116,14 +128,21 @@ def compare(
     out.mkdir(parents=True, exist_ok=True)
     unique = list({cell.key: cell for cell in cells}.values())
     todo = [cell for cell in unique if not (cell.folder(out) / "scores.json").is_file()]
-    if jobs == 1:
-        finished: Iterable[Path] = (_perform(cell, out, device) for cell in todo)
-    else:
-        tasks = (delayed(_perform)(cell, out, device) for cell in todo)
-        finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
-    for done, _ in enumerate(finished, start=len(unique) - len(todo) + 1):
+    done = len(unique) - len(todo)
+
+    def tell(cell: Cell, part: float, note: str = "") -> None:
         if progress is not None:
-            progress("cells", done, len(unique))
+            progress(str(cell), done + part, len(unique), note)
+
+    if jobs == 1 and backend == "loky":
+        for cell in todo:
+            _perform(cell, out, device, partial(tell, cell))
+            done += 1
+            tell(cell, 0)
+    else:
+        for cell in in_parallel([delayed(_perform)(cell, out.resolve(), device) for cell in todo], jobs, backend):
+            done += 1
+            tell(cell, 0)
     rows = [*_rows(cells, out), *refused]
     write_text(out / "results.json", json.dumps(rows, indent=1))
     write_text(out / "results.md", _markdown(rows, wanted))
@@ -209,8 +228,19 @@ def _problem(name: str, settings: str) -> Problem[Any]:
     return load(name, given.pop("data", None), **given)
 
 
-def _perform(cell: Cell, out: Path, device: str) -> Path:
-    folder = cell.folder(out)
+def _silent(part: float, note: str) -> None:
+    pass
+
+
+def _perform(cell: Cell, out: Path, device: str, tell: Callable[[float, str], None] = _silent) -> Cell:
+    """Distils and scores; `tell(part, note)`: how much of the cell is done, a network counting as much as the distillation."""
+    folder, trainings = cell.folder(out), cell.seeds * len(cell.models)
+
+    def updated(run: Run) -> None:
+        loss = run.history[-1].get("loss") if run.history else None
+        tell(run.step / max(run.steps, 1) / (1 + trainings), "" if loss is None else f"loss {loss:.4g}")
+
+    tell(0, "")
     problem = _problem(cell.problem, cell.problem_options)
     recipe = problem.recipe if cell.protocol == problem.recipe.name else find_protocol(cell.protocol)
     budget = json.loads(cell.budget)
@@ -228,21 +258,23 @@ def _perform(cell: Cell, out: Path, device: str) -> Path:
             device=device,
             out=folder,
             resume=True,
+            callbacks=[updated],
+            progress=lambda what, done, total: tell(0, f"{what} {done}/{total}"),
         )
         problem = problem.to(resolve_device(device))
         synthetic = artifact.synthetic(problem)
         networks = [stream(cell.distillation, "network", s).getrandbits(31) for s in range(cell.seeds)]
-        scores = {
-            m: [score(problem, train(problem, synthetic, recipe, s, m), cell.split) for s in networks]
-            for m in cell.models
-        }
+        scores: dict[str, list[dict[str, float]]] = {m: [] for m in cell.models}
+        for i, (m, s) in enumerate(product(cell.models, networks), start=1):
+            tell(i / (1 + trainings), f"network {i} of {trainings}")
+            scores[m].append(score(problem, train(problem, synthetic, recipe, s, m), cell.split))
         cost = folder / "cost.json"
         result = {"scores": scores, "cost": json.loads(cost.read_text()) if cost.is_file() else {}}
     except (NotSupported, DataError, Diverged) as error:
         folder.mkdir(parents=True, exist_ok=True)
         result = {"error": str(error)}
     write_text(folder / "scores.json", json.dumps(result, indent=1))
-    return folder
+    return cell
 
 
 def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:

@@ -19,12 +19,12 @@ from .budget import Budget
 from .devices import peak_memory, resolve_device
 from .distributed import rank
 from .errors import ArtifactError, BudgetError, Diverged, OptionError
-from .experts import Backend
 from .loop import Callback, Objective
 from .methods.base import Method
 from .methods.coresets import starting_rows
 from .methods.plan import Plan, Synthesise, Work
 from .options import to_toml
+from .parallel import Backend
 from .parametrizations.base import Selected, Synthetic
 from .plugins import installed
 from .problem import Problem

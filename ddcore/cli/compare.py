@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -39,10 +39,17 @@ and
 @click.argument("sweep", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Cells at a time.")
+@click.option(
+    "--backend",
+    type=click.Choice(["loky", "ray"]),
+    default="loky",
+    show_default=True,
+    help="Where they run: this machine, or a Ray cluster.",
+)
 @device_option
 @json_option
 @debug_option
-def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> None:
+def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], device: str, as_json: bool) -> None:
     """Runs every problem, method and budget of a SWEEP file and prints one table.
 
     Each cell is written when it is finished; the same command goes on where it was stopped. The rows are in
@@ -53,8 +60,8 @@ def compare(sweep: Path, out: Path, jobs: int, device: str, as_json: bool) -> No
     from ..comparison import compare as run
 
     try:
-        with Progress(f"comparing {sweep}") as progress:
-            rows = run(wanted, out, jobs=jobs, device=device, progress=progress.count)
+        with Progress(f"comparing {sweep}", window=3600.0) as progress:  # cells differ in length
+            rows = run(wanted, out, jobs=jobs, backend=backend, device=device, progress=progress.count)
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. Finished cells are kept in {out}: the same command goes on.", err=True)
         raise click.exceptions.Exit(130) from None

@@ -20,7 +20,7 @@ __all__ = ["Progress"]
 class Progress:
     """`with Progress("dm on image/digits") as progress: ...`. What libraries print meanwhile goes to stderr too."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, window: float = 30.0) -> None:  # seconds that the time left is told from
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -36,7 +36,9 @@ class Progress:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self.bar = Bar(*columns, console=console, transient=True, expand=True) if console.is_terminal else None
+        bar = Bar(*columns, console=console, transient=True, expand=True, speed_estimate_period=window)
+        self.bar = bar if console.is_terminal else None
+        self.shown, self.last = "", 0.0
 
     def __enter__(self) -> Self:
         self.stdout = redirect_stdout(sys.stderr)
@@ -62,7 +64,9 @@ class Progress:
         loss = run.history[-1].get("loss") if run.history else None
         self.count(self.what, run.step, run.steps, "" if loss is None else f"loss {loss:.4g}")
 
-    def count(self, what: str, done: int, total: int, note: str = "") -> None:
-        """A callback for `ddcore.evaluate` and `ddcore.compare`."""
-        if self.bar is not None:
+    def count(self, what: str, done: float, total: int, note: str = "") -> None:
+        """A callback for `ddcore.evaluate` and `ddcore.compare`; half a second after another of the same it is left out."""
+        now = time.perf_counter()
+        if self.bar is not None and (what != self.shown or done == total or now - self.last > 0.5):
             self.bar.update(self.task, description=what, completed=done, total=total, note=note)
+            self.shown, self.last = what, now

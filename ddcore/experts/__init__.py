@@ -2,7 +2,7 @@
 
 from .cost import Cost, estimate_experts
 from .record import Snapshot, Trajectory
-from .store import Backend, train_experts
+from .store import train_experts
 from .training import Curriculum, Training
 
-__all__ = ["Backend", "Cost", "Curriculum", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]
+__all__ = ["Cost", "Curriculum", "Snapshot", "Training", "Trajectory", "estimate_experts", "train_experts"]

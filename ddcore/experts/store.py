@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path as File
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,15 +20,15 @@ from torch import Tensor
 from .. import checkpoint
 from ..cache import cache_folder
 from ..errors import ArtifactError, NotSupported, OptionError
+from ..parallel import Backend, in_parallel
 from ..problem import Problem
 from ..seeds import stream
 from ..storage import replacing, write_text
 from .record import Snapshot, Trajectory
 from .training import Path, Training
 
-__all__ = ["Backend", "Slot", "parameter_types", "slots_of", "train_experts"]
+__all__ = ["Slot", "parameter_types", "slots_of", "train_experts"]
 
-Backend = Literal["loky", "ray"]
 Progress = Callable[[str, int, int], None]
 FORMAT = 1
 PARTIAL = "partial.json"  # what a path under way is
@@ -71,7 +71,7 @@ def train_experts(
         for slot in missing:
             _train(slot, count)
     else:
-        for _ in _in_parallel(missing, jobs, backend):
+        for _ in in_parallel([delayed(_train)(slot) for slot in missing], jobs, backend):
             count(training.epochs)
     return [slot.read() for slot in slots]
 
@@ -288,22 +288,3 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
         digest.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# many experts
-
-
-def _in_parallel(slots: Sequence[Slot], jobs: int, backend: Backend) -> Iterator[None]:
-    """Yields when one more is trained; with Ray, when all are."""
-    tasks = [delayed(_train)(slot) for slot in slots]
-    if backend == "loky":
-        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
-        return
-    try:
-        from ray.util.joblib import register_ray  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise NotSupported('backend "ray" needs Ray, which is not installed: pip install "ray"') from error
-    register_ray()
-    with parallel_config(backend="ray", n_jobs=jobs):
-        yield from Parallel()(tasks)

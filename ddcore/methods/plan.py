@@ -9,8 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
-from ..experts import Backend, Training, train_experts
+from ..experts import Training, train_experts
 from ..loop import Callback, Objective, Snapshot, optimise
+from ..parallel import Backend
 from ..parametrizations.base import Selected, Synthetic
 from ..problem import Problem
 from ..seeds import stream, torch_seeded

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 SWEEP = """
 problems = ["toy/dots"]
 methods = ["dm"]
@@ -12,11 +14,14 @@ steps = 3
 """
 
 
-def test_two_processes_give_the_rows_of_one(process, tmp_path):
+@pytest.mark.parametrize("backend", ["loky", "ray"])
+def test_two_processes_give_the_rows_of_one(process, tmp_path, backend):
+    if backend == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed")
     (tmp_path / "sweep.toml").write_text(SWEEP)
     found = []
-    for jobs in (1, 2):
-        done = process("compare", "sweep.toml", "--out", f"table-{jobs}", "--jobs", jobs, "--json")
+    for jobs, where in ((1, []), (2, ["--backend", backend])):
+        done = process("compare", "sweep.toml", "--out", f"table-{jobs}", "--jobs", jobs, *where, "--json")
         assert done.returncode == 0, done.stderr
         rows = json.loads(done.stdout)
         assert all(row.pop("seconds") is not None for row in rows)

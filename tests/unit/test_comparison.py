@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import statistics
+import sys
 import time
 from dataclasses import replace
 
@@ -133,6 +134,39 @@ def test_an_interrupted_sweep_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "_perform", real)
     resumed = compare(SWEEP, tmp_path / "cut")
     assert [{**r, "seconds": None} for r in resumed] == [{**r, "seconds": None} for r in whole]
+
+
+def test_progress_names_the_cell_at_work_and_its_loss(tmp_path):
+    told = []
+    compare({**SWEEP, "ipc": 1}, tmp_path, progress=lambda *said: told.append(said))
+    cells = [f"{method} on image/toy, ipc 1, #{i}" for method in ("dm", "random") for i in (1, 2)]
+    assert list(dict.fromkeys(cell for cell, *_ in told)) == cells
+    done = [done for _, done, *_ in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 4)
+    assert {total for *_, total, _ in told} == {4}
+    notes = [note for cell, _, _, note in told if cell == cells[0]]
+    assert sum(note.startswith("loss ") for note in notes) == 2
+    assert [note for note in notes if "network" in note] == [f"network {i} of 3" for i in (1, 2, 3)]
+    told.clear()
+    compare({**SWEEP, "ipc": [1, 2]}, tmp_path, progress=lambda *said: told.append(said))
+    assert told[0][:3] == ("dm on image/toy, ipc 2, #1", 4, 8)
+
+
+def test_progress_of_several_cells_at_a_time_names_those_that_are_done(tmp_path, monkeypatch):
+    """The processes do not know the toys: their cells are done here."""
+    monkeypatch.setattr(comparison, "in_parallel", lambda tasks, jobs, backend: (f(*a, **k) for f, a, k in tasks))
+    told = []
+    rows = compare(SWEEP, tmp_path / "two", jobs=2, progress=lambda *said: told.append(said))
+    assert [said[1:] for said in told] == [(i, 8, "") for i in range(1, 9)]
+    alone = compare(SWEEP, tmp_path / "one")
+    assert [row["values"] for row in rows] == [row["values"] for row in alone]
+
+
+def test_ray_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.util.joblib", None)
+    with pytest.raises(NotSupported, match="pip install"):
+        compare(SWEEP, tmp_path, jobs=2, backend="ray")
 
 
 def test_equal_work_under_two_names_is_done_once(tmp_path, distilled):
