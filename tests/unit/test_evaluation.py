@@ -156,6 +156,12 @@ def test_a_set_s_teacher_labels_the_random_rows_beside_it():
     assert "labels: teacher" in str(report)
 
 
+def test_a_protocol_that_mixes_rows_is_refused_where_nothing_does(pair):
+    p, s = pair
+    with pytest.raises(NotSupported, match="image/toy has no augmentation 'mixed'.*Valid choices: match, train"):
+        evaluate(s, p, seeds=1, protocol="decoupled")
+
+
 def test_labels_of_each_epoch_go_with_no_mixed_rows():
     p, s = taught()
     stored = torch.softmax(torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)), -1)
