@@ -158,7 +158,7 @@ def test_a_set_s_teacher_labels_the_random_rows_beside_it():
 
 def test_a_protocol_that_mixes_rows_is_refused_where_nothing_does(pair):
     p, s = pair
-    with pytest.raises(NotSupported, match="image/toy has no augmentation 'mixed'.*Valid choices: match, train"):
+    with pytest.raises(NotSupported, match=r"image/toy has no augmentation 'mixed'.*Valid choices: match, train"):
         evaluate(s, p, seeds=1, protocol="decoupled")
 
 
