@@ -70,7 +70,8 @@ def apart(work: Callable[[], object]) -> tuple[float, float]:
 
 def one_update(problem: Problem[Any], fake: int, read: int) -> None:
     """Of Distill-CF, with the choice of the ridge before it."""
-    problem.data.splits["train"] = problem.data.splits["train"][:read]
+    data: Any = problem.data
+    data.splits["train"] = data.splits["train"][:read]
     ddcore.distill(problem, "recommender/distill-cf", ipc=fake, options={"steps": 1, "draws": 1})
 
 
