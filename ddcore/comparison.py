@@ -29,6 +29,7 @@ from .options import Options, resolve
 from .parallel import Backend, in_parallel
 from .plugins import load
 from .problem import Problem
+from .recipes import Recipe
 from .seeds import stream
 from .storage import write_text
 
@@ -228,6 +229,11 @@ def _problem(name: str, settings: str) -> Problem[Any]:
     return load(name, given.pop("data", None), **given)
 
 
+def _recipe(cell: Cell) -> Recipe:
+    own = _problem(cell.problem, cell.problem_options).recipe
+    return own if cell.protocol == own.name else find_protocol(cell.protocol)
+
+
 def _silent(part: float, note: str) -> None:
     pass
 
@@ -241,8 +247,7 @@ def _perform(cell: Cell, out: Path, device: str, tell: Callable[[float, str], No
         tell(run.step / max(run.steps, 1) / (1 + trainings), "" if loss is None else f"loss {loss:.4g}")
 
     tell(0, "")
-    problem = _problem(cell.problem, cell.problem_options)
-    recipe = problem.recipe if cell.protocol == problem.recipe.name else find_protocol(cell.protocol)
+    problem, recipe = _problem(cell.problem, cell.problem_options), _recipe(cell)
     budget = json.loads(cell.budget)
     result: dict[str, Any]
     try:
@@ -288,6 +293,7 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
         if errors := [f["error"] for f in found if "error" in f]:
             rows.append({**head, "error": errors[0]})
             continue
+        manifest = json.loads((group[0].folder(out) / "manifest.json").read_text())
         seconds = [f["cost"]["seconds"] for f in found if "seconds" in f["cost"]]
         rising = {m.name: m.higher_is_better for m in _problem(problem, group[0].problem_options).task.metrics}
         for model in group[0].models:
@@ -310,6 +316,9 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
                         "model": model,
                         "split": group[0].split,
                         "protocol": group[0].protocol,
+                        "epoch_rule": _recipe(group[0]).epoch_rule,
+                        "label_kind": manifest["label_kind"],
+                        "bytes": manifest["bytes"]["total"],
                         "preset": group[0].preset,
                         "seconds": statistics.fmean(seconds) if seconds else None,
                     }
@@ -331,20 +340,20 @@ def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
         "standard error of the mean, over distillations where there are several and over networks where there is one. Bold: the "
         "best of its problem, budget, model and metric, and what a t-test (Welch, 95 %) cannot tell from it.",
         "",
-        "| problem | method | budget | model | metric | mean | n | seconds | protocol |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| problem | method | budget | bytes | labels | model | metric | mean | n | seconds | protocol | epoch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         budget = f"ipc {row['ipc']}" if "ipc" in row else f"ratio {row['ratio']}"
         if "error" in row:
-            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | {row['error']} | | | |")
+            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | | | {row['error']} | | | | |")
             continue
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         mean = f"**{row['mean']:.4f}**{error}" if row["best"] else f"{row['mean']:.4f}{error}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         lines.append(
-            f"| {row['problem']} | {row['method']} | {budget} | {row['model']} | {row['metric']} | {mean} "
-            f"| {row['distillations']} | {seconds} | {row['protocol']} |"
+            f"| {row['problem']} | {row['method']} | {budget} | {row['bytes']} | {row['label_kind']} | {row['model']} "
+            f"| {row['metric']} | {mean} | {row['distillations']} | {seconds} | {row['protocol']} | {row['epoch_rule']} |"
         )
     return "\n".join(lines) + "\n"
 

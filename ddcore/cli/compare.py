@@ -53,8 +53,8 @@ def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], 
     """Runs every problem, method and budget of a SWEEP file and prints one table.
 
     Each cell is written when it is finished; the same command goes on where it was stopped. The rows are in
-    DIR/results.json, results.md, results.parquet and, as a page with charts, results.html. The random baseline is always
-    among the methods.
+    DIR/results.json, results.md, results.parquet and, as a page with charts, results.html; of several problems there is a
+    picture too, results.svg. The random baseline is always among the methods.
     """
     wanted = read_toml(sweep)
     from ..comparison import compare as run
@@ -82,13 +82,16 @@ def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], 
 def _written(rows: Sequence[Mapping[str, Any]], out: Path, title: str) -> list[str]:
     """Where the rows are, in each form that the libraries which are installed can write."""
     from ..errors import NotSupported
-    from ..pages import comparison_page
+    from ..pages import comparison_page, matrix
     from ..storage import write_bytes, write_text
 
     lines = [f"Rows are in {out / 'results.json'} and {out / 'results.md'}."]
     try:
         write_text(out / "results.html", comparison_page(rows, title))
         lines.append(f"The page is {out / 'results.html'}.")
+        if len({row["problem"] for row in rows}) > 1:
+            write_text(out / "results.svg", matrix(rows, title))
+            lines.append(f"The picture of all problems is {out / 'results.svg'}.")
     except NotSupported as error:
         lines.append(f"No page: {error}")
     try:
@@ -114,7 +117,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line per row; what is the same in all of them is said once, above."""
     from rich.table import Table
 
-    names = [{k: str(row[k]) for k in ("problem", "model", "metric", "protocol")} for row in rows]
+    names = [
+        {k: str(row[k]) for k in ("problem", "model", "metric", "protocol")}
+        | {"epoch": f"{row['epoch_rule']} epoch", "labels": f"labels: {row['label_kind']}"}
+        | {"networks": f"{row['seeds']} networks"}
+        for row in rows
+    ]
     differ = [k for k in names[0] if len({n[k] for n in names}) > 1] if names else []
     table = Table(
         title=", ".join(v for k, v in names[0].items() if k not in differ) if names else None,
@@ -122,13 +130,13 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     for heading in ("method", "budget", *differ):
         table.add_column(heading, overflow="fold")
-    for heading in ("mean", "distilled in"):
+    for heading in ("bytes", "mean", "distilled in"):
         table.add_column(heading, justify="right")
     for row, name in zip(rows, names, strict=True):
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
         mean = f"[bold]{row['mean']:.4f}[/bold]{error}" if row["best"] else f"{row['mean']:.4f}{error}"
-        table.add_row(row["method"], _budget(row), *(name[k] for k in differ), mean, seconds)
+        table.add_row(row["method"], _budget(row), *(name[k] for k in differ), f"{row['bytes']:,}", mean, seconds)
     return table
 
 

@@ -29,7 +29,9 @@ def comparison_page(rows: Sequence[Row], title: str) -> str:
         ],
         groups=[_group(key, found) for key, found in groups.items()],
         refused=[{**row, "budget": budget(row)} for row in rows if "error" in row],
-        protocols=list(dict.fromkeys(row["protocol"] for row in rows if "error" not in row)),
+        protocols=list(
+            dict.fromkeys(f"{row['protocol']} ({row['epoch_rule']} epoch)" for row in rows if "error" not in row)
+        ),
     )
 
 

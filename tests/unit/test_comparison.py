@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import toys
 
-from ddcore import comparison
+from ddcore import artifact, comparison
 from ddcore.comparison import _best, compare
 from ddcore.errors import NotSupported, OptionError, UnknownName
 
@@ -60,6 +60,9 @@ def test_a_row_for_each_method_and_budget_and_random_beside_them(tmp_path):
     assert [(r["method"], r["ipc"]) for r in rows] == [("dm", 1), ("dm", 2), ("random", 1), ("random", 2)]
     for row in rows:
         assert {"problem", "metric", "mean", "std", "stderr", "seeds", "protocol", "model", "preset"} <= set(row)
+        assert (row["label_kind"], row["epoch_rule"]) == ("ids", "last")
+        cell = next(tmp_path.glob(f"cells/*/{row['method']}/{row['ipc']}-*"))
+        assert row["bytes"] == artifact.open(cell).bytes
         assert (row["problem"], row["metric"], row["seeds"], row["distillations"]) == ("image/toy", "accuracy", 3, 2)
     assert json.loads((tmp_path / "results.json").read_text()) == rows
     table = (tmp_path / "results.md").read_text()

@@ -55,6 +55,9 @@ def row(method, values, **more):
     }
     cost = {
         "protocol": "toy@1",
+        "epoch_rule": "last",
+        "label_kind": "ids",
+        "bytes": 2600,
         "distillations": 1,
         "stderr": 0.01,
         "interval": [mean - 0.02, mean + 0.02],
