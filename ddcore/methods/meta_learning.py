@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from ..options import Options
 from .base import Method, fixed_labels, siamese
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DD", "LD", "RAT_BPTT", "RTP", "SLDD", "DDOptions", "LDOptions", "RaTOptions", "RTPOptions", "SLDDOptions"]
 
 FAMILY = "meta-learning"
+FIRST = 0.125  # the step size that a search begins at
 
 
 class MetaOptions(Options):
@@ -39,7 +41,9 @@ class DDOptions(MetaOptions):
     lr: float = Field(0.01, gt=0, description="learning rate of rows and step sizes (Adam), halved ten times in a run")
     per_step: int = Field(1, ge=1, description="rows of each group in a training step: a data block")
     epochs: int = Field(3, ge=1, description="passes over the data blocks in one training")
-    step_size: float = Field(0.02, gt=0, description="where every learned step size starts")
+    step_size: PositiveFloat | Literal["searched"] = Field(
+        0.02, description="where every learned step size starts; searched: half the power of two that teaches a network most"
+    )
     n_real: int = Field(1024, ge=1, description="real rows in an update")
 
 
@@ -52,7 +56,37 @@ class SLDDOptions(DDOptions):
 
 def _prescribed(counts: Mapping[int, int], options: DDOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
     blocks = -(-max(counts.values()) // options.per_step)
-    synthetic.prescribe(options.epochs * blocks, blocks, options.step_size)
+    searched = options.step_size == "searched"
+    synthetic.prescribe(options.epochs * blocks, blocks, FIRST if searched else float(options.step_size))
+    if searched:
+        synthetic.start_step_size(_searched(work, synthetic, options))
+
+
+def _searched(work: Work[Any], synthetic: Synthetic[Any], options: DDOptions) -> float:
+    """From `FIRST` on, doubled or halved as long as that lowers the loss on real rows of a fresh network that was trained on
+    the set as it starts."""
+    import torch
+
+    from ..inner import unroll
+
+    problem, rng = work.problem, work.rng("step size")
+    net, real = problem.new_model(rng, options.model), problem.data.sample(options.n_real, rng=rng)
+    theta = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
+
+    def loss(step_size: float) -> float:
+        synthetic.start_step_size(step_size)
+        trained = unroll(problem, net, theta, synthetic, steps=synthetic.train_steps or 0, seed=0)
+        found = float(problem.loss(net, real, {**theta, **trained}))
+        return found if math.isfinite(found) else math.inf
+
+    with torch.no_grad():
+        best, least = FIRST, loss(FIRST)
+        while least == math.inf and best > FIRST / 2**20:
+            best, least = best / 2, loss(best / 2)
+        for factor in (2.0, 0.5):
+            while (found := loss(factor * best)) < least:
+                best, least = factor * best, found
+    return best / 2  # at the best itself training is about to leave stability, and moving rows push it over
 
 
 def _prescribed_with_labels(
@@ -94,7 +128,7 @@ def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, 
 def _dd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer updates, through 20 to 40 training steps with larger step sizes, from real rows."""
     ipc = max(counts.values())
-    training = {"per_step": max(ipc // 10, 1), "epochs": max(20 // ipc, 4), "step_size": 0.15}
+    training = {"per_step": max(ipc // 10, 1), "epochs": max(20 // ipc, 4), "step_size": "searched"}
     return {"steps": 80 if ipc < 10 else 50, "n_real": 128, "start": "real", "lr": 0.05, **training}
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import random
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from ddcore.errors import NotSupported, OptionError
 from ddcore.evaluation import evaluate, train
 from ddcore.inner import unroll
 from ddcore.loop import Run, optimise
+from ddcore.methods.meta_learning import DDOptions
 from ddcore.methods.optimisers import clipped
 from ddcore.methods.plan import Work
 from ddcore.objectives.meta import BackpropThroughTraining
@@ -343,6 +345,35 @@ def test_dd_learns_rows_and_one_step_size_a_step():
     assert all(s.step_size(t).item() != pytest.approx(0.2, rel=1e-3) for t in range(4))
     whole, _ = made_by("dd", toys.image(), **CHEAP, epochs=2, per_step=2)
     assert (whole.train_steps, whole.blocks) == (2, 1)
+
+
+@pytest.mark.parametrize("size", [1.0, 0.01, 100.0])  # of the rows: large ones diverge at the first step sizes
+def test_a_searched_step_size_is_half_the_best_power_of_two(size):
+    problem = toys.image()
+    problem = replace(problem, data=copy.copy(problem.data))
+    problem.data.x = size * problem.data.x
+    plan = resolve_method("dd", problem).plan(
+        problem, {0: 2, 1: 2, 2: 2}, DDOptions(steps=1, start="real", step_size="searched")
+    )
+    *_, stage = plan.stages
+    work = Work(problem, {0: 2, 1: 2, 2: 2})
+    work.synthetic = problem.synthetic(
+        work.counts, Selected.random(problem.data, work.counts, stream(0)).batch(), stream(1)
+    )
+    stage.ready(work, work.synthetic)
+    found = work.synthetic.step_size().item()
+
+    rng = work.rng("step size")
+    net, real = problem.new_model(rng), problem.data.sample(1024, rng=rng)
+    start = {k: p.detach() for k, p in net.named_parameters()}
+
+    def loss(eta):
+        work.synthetic.start_step_size(eta)
+        end = unroll(problem, net, start, work.synthetic, steps=work.synthetic.train_steps, seed=0)
+        return float(problem.loss(net, real, {**start, **end}).nan_to_num(float("inf")))
+
+    assert math.log2(found).is_integer()
+    assert loss(2 * found) <= min(loss(found), loss(4 * found))
 
 
 def test_sldd_learns_labels_and_without_them_is_dd():
