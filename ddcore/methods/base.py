@@ -67,9 +67,12 @@ class Method:
         preset: str = "quick",
         given: Mapping[str, Any] | None = None,
     ) -> Options:
-        """The options that a run uses: what the user gave, over the preset's, over the defaults."""
+        """The options that a run uses: what the user gave, over the preset's (of `quick`, over it, the problem's own), over the
+        defaults."""
         if (reason := self.refuses(problem)) is not None:
             raise NotSupported(f"{self.name} has no meaning on {problem.name}: {reason}")
         if preset not in self.presets:
             raise OptionError(f"{self.name} has no preset {preset!r}.{choices(preset, self.presets)}")
-        return resolve(self.options, {**self.presets[preset](problem, counts), **(given or {})}, f"method {self.name}")
+        own = problem.quick.get(self.name, {}) if preset == "quick" else {}
+        options = {**self.presets[preset](problem, counts), **own, **(given or {})}
+        return resolve(self.options, options, f"method {self.name}")

@@ -42,7 +42,8 @@ class DDOptions(MetaOptions):
     per_step: int = Field(1, ge=1, description="rows of each group in a training step: a data block")
     epochs: int = Field(3, ge=1, description="passes over the data blocks in one training")
     step_size: PositiveFloat | Literal["searched"] = Field(
-        0.02, description="where every learned step size starts; searched: half the power of two that teaches a network most"
+        0.02,
+        description="where every learned step size starts; searched: half the power of two that teaches a network most",
     )
     n_real: int = Field(1024, ge=1, description="real rows in an update")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -208,6 +209,17 @@ def test_presets_resolve_to_what_the_options_know(method):
         found.resolve(p, {0: 1}, "quick", {"learning_rate": 0.1})
     with pytest.raises(OptionError, match=f"{method} has no preset 'slow'"):
         found.resolve(p, {0: 1}, "slow")
+
+
+def test_a_problem_adjusts_quick_presets_alone():
+    p, counts = replace(toys.image(), quick={"dc": {"lr": 0.5}}), {0: 1}
+    dc = resolve_method("dc", p)
+    rates = {preset: dc.resolve(p, counts, preset).lr for preset in dc.presets}
+    assert rates == {"quick": 0.5, "paper": 0.1}
+    assert dc.resolve(p, counts, "quick", {"lr": 0.7}).lr == 0.7
+    assert resolve_method("dsa", p).resolve(p, counts).lr == 0.1
+    with pytest.raises(OptionError, match="method dc: no option 'rate'"):
+        dc.resolve(replace(p, quick={"dc": {"rate": 0.5}}), counts)
 
 
 def test_the_papers_settings():

@@ -13,7 +13,7 @@ from torch import Tensor
 from ddcore.errors import DataError
 from ddcore.problem import Preprocessing
 
-__all__ = ["Normalise", "dense", "prepared"]
+__all__ = ["Normalise", "dense", "deviation", "prepared"]
 
 Normalise = Literal["none", "rows", "standard"]
 """`rows`: every node's features are divided by their sum; `standard`: mean 0 and deviation 1 over the training nodes."""
@@ -50,3 +50,8 @@ def prepared(x: Tensor, normalise: Normalise, train: Sequence[int]) -> tuple[Ten
         done = Preprocessing("standardised", "x * deviation + mean", {"mean": mean, "deviation": deviation})
         return (x - mean) / deviation, done
     return x, Preprocessing("none")
+
+
+def deviation(x: Tensor) -> float:  # (n, d)
+    """The standard deviation of features around the mean of each, in the mean square; 1 where they are all the same."""
+    return float(x.std(0, correction=0).square().mean().sqrt()) or 1.0

@@ -23,7 +23,7 @@ from .edges import tidied
 from .kernels.sntk import SNTK
 from .models import node_zoo
 from .parametrizations.features import features_only
-from .preprocess import Normalise, dense, prepared
+from .preprocess import Normalise, dense, deviation, prepared
 from .readers.npz import find_npz, read_npz
 from .readers.ogb import read_ogb_nodes
 from .readers.planetoid import read_planetoid
@@ -80,7 +80,7 @@ def node_problem(
     Raises DataError where the splits hold unlabelled nodes.
     """
     data = NodeData(x, edges, y, splits, weights=weights, inductive=inductive, drawn=drawn, fanout=fanout)
-    d, classes = x.shape[1], len(class_names)
+    d, classes, size = x.shape[1], len(class_names), deviation(x[list(splits["train"])])
     return Problem(
         name="graph",
         data=data,
@@ -93,6 +93,10 @@ def node_problem(
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),
         render=partial(drawing, tuple(class_names), data),
+        quick={
+            "dc": {"lr": size**2},
+            "mtt": {"lr": 30 * size**2},
+        },  # their losses do not change with the features' scale
     )
 
 

@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from ddcore_graph.problems import digits_knn
+import torch
+from ddcore_graph.problems import digits_knn, node_problem
 
 import ddcore
 from ddcore.errors import NotSupported
@@ -50,3 +51,22 @@ def known(method: str):
 def test_siamese_methods_say_what_is_missing(digits):
     with pytest.raises(NotSupported, match="no siamese augmentation"):
         ddcore.distill(digits, "dsa", ipc=1)
+
+
+@pytest.mark.parametrize("method", ["dc", "mtt"])
+def test_quick_presets_move_features_alike_in_whatever_unit_they_are(method, digits, tmp_path, monkeypatch):
+    """Both losses are of directions or shares; the units are so small that networks' outputs hardly change with them."""
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path))
+    whole = digits.data.whole
+    y, splits = whole.y[:60], {"train": range(40), "val": range(40, 50), "test": range(50, 60)}
+    edges = whole.edges[:, (whole.edges < 60).all(0)]
+    found = []
+    for unit in (1e-3, 1e-4):
+        x = unit * (whole.x[:60] - whole.x.mean(0))
+        problem = replace(node_problem(x, edges, y, splits, [str(i) for i in range(10)], hidden=8), name="graph/file")
+        few = {"steps": 2, "experts": 1, "train_epochs": 2} if method == "mtt" else {"steps": 2}
+        batch = ddcore.distill(problem, method, ipc=1, options={**known(method), **few}).synthetic(problem).batch()
+        found.append(batch.x[batch.rows] / unit)
+    start = ddcore.distill(problem, "random", ipc=1).synthetic(problem).batch()
+    assert (found[0] - start.x[start.rows] / unit).abs().max() > 1e-3
+    assert torch.allclose(found[0], found[1], rtol=0.02, atol=0.02)

@@ -40,10 +40,11 @@ class Decode:
 
 
 def feature_scale(problem: Problem[Any]) -> float:
-    """The standard deviation of the training nodes' features, around the mean of each: what a learning rate is large or small
-    against."""
+    """The deviation of the training nodes' features: what a learning rate is large or small against."""
+    from ..preprocess import deviation
+
     batch = problem.data.take(problem.data.ids())
-    return float(batch.x[batch.rows].std(0, unbiased=False).square().mean().sqrt()) or 1.0
+    return deviation(batch.x[batch.rows])
 
 
 def feature_adam(problem: Problem[Any], lr: float, **rates: float) -> Callable[[Any], Any]:
