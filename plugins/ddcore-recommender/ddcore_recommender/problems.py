@@ -68,6 +68,7 @@ def ranking_problem(
         kernels={"ntk": autoencoder_kernel},
         preprocessing=Preprocessing(source),
         render=partial(drawing, data),
+        quick={"dc": {"lr": 0.003}, "mtt": {"lr": 1.0}},  # weights are in [0, 1], most of them 0
     )
 
 
