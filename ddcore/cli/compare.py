@@ -70,8 +70,12 @@ def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], 
         return
     from rich.console import Console
 
-    console = Console()
-    console.print(_table(_main([row for row in rows if "error" not in row])))
+    console, found = Console(), _main([row for row in rows if "error" not in row])
+    for problem in dict.fromkeys(row["problem"] for row in found):
+        console.print(_table([row for row in found if row["problem"] == problem]))
+    console.print(
+        "mean ± standard error of the mean; bold: the best, and what a t-test (95 %) cannot tell from it", style="dim"
+    )
     for row in rows:
         if "error" in row:
             click.echo(f"{row['problem']}, {row['method']}, {_budget(row)}: {row['error']}", err=True)
@@ -114,7 +118,7 @@ def _main(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line per row; what is the same in all of them is said once, above."""
+    """A line for each row of a problem; what is the same in all of them is said once, above."""
     from rich.table import Table
 
     names = [
@@ -123,11 +127,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         | {"networks": f"{row['seeds']} networks"}
         for row in rows
     ]
-    differ = [k for k in names[0] if len({n[k] for n in names}) > 1] if names else []
-    table = Table(
-        title=", ".join(v for k, v in names[0].items() if k not in differ) if names else None,
-        caption="mean ± standard error of the mean; bold: the best, and what a t-test (95 %) cannot tell from it",
-    )
+    differ = [k for k in names[0] if len({n[k] for n in names}) > 1]
+    table = Table(title=", ".join(v for k, v in names[0].items() if k not in differ))
     for heading in ("method", "budget", *differ):
         table.add_column(heading, overflow="fold")
     for heading in ("bytes", "mean", "distilled in"):
@@ -136,7 +137,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
         mean = f"[bold]{row['mean']:.4f}[/bold]{error}" if row["best"] else f"{row['mean']:.4f}{error}"
-        table.add_row(row["method"], _budget(row), *(name[k] for k in differ), f"{row['bytes']:,}", mean, seconds)
+        table.add_row(
+            row["method"],
+            _budget(row),
+            *(name[k].removeprefix(f"{k}: ") for k in differ),
+            f"{row['bytes']:,}",
+            mean,
+            seconds,
+        )
     return table
 
 
