@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import PluginLoadError, UnknownName, choices
-from .methods.base import Method
 from .parametrizations.base import Selected, Synthetic
 from .plugins import installed
 from .problem import Problem
 from .seeds import stream
+
+if TYPE_CHECKING:
+    from .methods.base import Method
 
 __all__ = ["Taught", "random_rows", "selected_rows", "selections"]
 B = TypeVar("B")

@@ -16,9 +16,9 @@ PLUGINS = ("ddcore_audio", "ddcore_graph", "ddcore_image", "ddcore_recommender",
 FLOORS = [
     {"plugins"},
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
-    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing"},
+    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing", "parallel"},
     {"inner", "distributed", "experts", "report", "card", "artifact"},
-    {"loop", "fairness", "evaluation", "trackers"},
+    {"loop", "fairness", "baselines", "evaluation", "trackers"},
     {"objectives", "selection"},
     {"methods"},
     {"distillation", "problems", "exporters", "importers"},
@@ -32,6 +32,7 @@ UPWARD = {
     ("plugins.manager", "problems"): "`load` is a facade: it imports when a problem is built",
     ("plugins.manager", "errors"): "errors stand on nothing",
     ("plugins.spec", "errors"): "errors stand on nothing",
+    ("baselines", "methods.plan"): "rows that a method selects come from its plan, which runs where one is asked for",
 }
 """What may look upward, and why; none of it imports torch when ddcore.plugins is imported."""
 
