@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from ..problem import Problem
     from .plan import Plan, Work
 
-__all__ = ["DD", "LD", "RAT_BPTT", "RTP", "SLDD", "DDOptions", "LDOptions", "RaTOptions", "RTPOptions", "SLDDOptions"]
+__all__ = [
+    "DD",
+    "LD",
+    "RAT_BPTT",
+    "RTP",
+    "SLDD",
+    "DDOptions",
+    "LDOptions",
+    "RaTOptions",
+    "RTPOptions",
+    "SLDDOptions",
+    "prescribed",
+]
 
 FAMILY = "meta-learning"
 FIRST = 0.125  # the step size that a search begins at
@@ -55,7 +67,8 @@ class SLDDOptions(DDOptions):
     certainty: float = Field(0.9, gt=0, lt=1, description="probability of the own class that labels start from")
 
 
-def _prescribed(counts: Mapping[int, int], options: DDOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
+def prescribed(counts: Mapping[int, int], options: DDOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
+    """Makes the set end training itself, as the options say."""
     blocks = -(-max(counts.values()) // options.per_step)
     searched = options.step_size == "searched"
     synthetic.prescribe(options.epochs * blocks, blocks, FIRST if searched else float(options.step_size))
@@ -96,7 +109,7 @@ def _prescribed_with_labels(
     hard = work.problem.task.targets(synthetic.batch())  # (rows, k)
     soft = options.certainty * hard + (1 - options.certainty) / hard.shape[1]
     synthetic.learn_labels("probabilities", soft)
-    _prescribed(counts, options, work, synthetic)
+    prescribed(counts, options, work, synthetic)
 
 
 def _dd(ready: Any, problem: Problem[Any], counts: Mapping[int, int], options: DDOptions) -> Plan:
@@ -139,7 +152,7 @@ DD = Method(
     family=FAMILY,
     paper="Wang, Zhu, Torralba and Efros, Dataset Distillation, arXiv 2018",
     options=DDOptions,
-    plan=partial(_dd, _prescribed),
+    plan=partial(_dd, prescribed),
     presets={"quick": _dd_quick, "paper": _as_it_is},
 )
 SLDD = Method(

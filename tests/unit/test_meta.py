@@ -370,7 +370,7 @@ def test_a_searched_step_size_is_half_the_best_power_of_two(size):
     def loss(eta):
         work.synthetic.start_step_size(eta)
         end = unroll(problem, net, start, work.synthetic, steps=work.synthetic.train_steps, seed=0)
-        return float(problem.loss(net, real, {**start, **end}).nan_to_num(float("inf")))
+        return problem.loss(net, real, {**start, **end}).nan_to_num(float("inf")).item()
 
     assert math.log2(found).is_integer()
     assert loss(2 * found) <= min(loss(found), loss(4 * found))

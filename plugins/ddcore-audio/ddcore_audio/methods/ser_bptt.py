@@ -7,21 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ddcore.methods.base import Method
-from ddcore.methods.meta_learning import DDOptions
+from ddcore.methods.meta_learning import DDOptions, prescribed
 
 from .begin import Begin, of_sound, real_rows
 
 if TYPE_CHECKING:
-    from ddcore.methods.plan import Plan, Work
-    from ddcore.parametrizations import Synthetic
+    from ddcore.methods.plan import Plan
     from ddcore.problem import Problem
 
 __all__ = ["SER_BPTT"]
-
-
-def _prescribed(counts: Mapping[int, int], options: DDOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
-    blocks = -(-max(counts.values()) // options.per_step)
-    synthetic.prescribe(options.epochs * blocks, blocks, options.step_size)
 
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: DDOptions) -> Plan:
@@ -43,7 +37,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DDOptions) -
         BackpropThroughTraining(n_real=options.n_real, networks=FixedNetwork(options.model)),
         options.steps,
         partial(torch.optim.Adam, lr=options.lr, betas=(0.5, 0.999)),
-        ready=partial(_prescribed, counts, options),
+        ready=partial(prescribed, counts, options),
         schedule=lambda step: 0.5 ** (10 * step // options.steps),
     )
     return Plan((*real_rows(options.start), Begin(begin), stage))
