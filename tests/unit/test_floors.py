@@ -18,10 +18,10 @@ FLOORS = [
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
     | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing", "parallel"},
     {"inner", "distributed", "experts", "report", "card", "artifact"},
-    {"loop", "fairness", "baselines", "evaluation", "trackers"},
+    {"loop", "fairness", "trackers"},
     {"objectives", "selection"},
     {"methods"},
-    {"distillation", "problems", "exporters", "importers"},
+    {"distillation", "baselines", "evaluation", "problems", "exporters", "importers"},
     {"comparison", "estimation", "testing", "pages"},
     {"cli", "builtin", "__main__"},
 ]
@@ -32,7 +32,6 @@ UPWARD = {
     ("plugins.manager", "problems"): "`load` is a facade: it imports when a problem is built",
     ("plugins.manager", "errors"): "errors stand on nothing",
     ("plugins.spec", "errors"): "errors stand on nothing",
-    ("baselines", "methods.plan"): "rows that a method selects come from its plan, which runs where one is asked for",
 }
 """What may look upward, and why; none of it imports torch when ddcore.plugins is imported."""
 
