@@ -62,7 +62,7 @@ def audio_compiled(session: nox.Session) -> None:
     """
     audio = ROOT / "plugins" / "ddcore-audio"
     install(session, [audio], extras="[hf,report]", tools=["pytest", "pytest-timeout", "pytest-xdist"])
-    torch(session, f"torch=={TORCH_OF_TORCHAUDIO}")
+    torch(session, f"torch=={TORCH_OF_TORCHAUDIO}+cpu", f"torchaudio=={TORCH_OF_TORCHAUDIO}+cpu")
     session.install(f"torch=={TORCH_OF_TORCHAUDIO}")
     session.run("python", "-c", "import torchaudio._extension as e; assert e._IS_TORCHAUDIO_EXT_AVAILABLE, e")
     session.run("pytest", *IN_PARALLEL, "plugins/ddcore-audio", *session.posargs, env=FEW_THREADS)
