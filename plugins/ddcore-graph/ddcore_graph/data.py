@@ -50,11 +50,17 @@ class NodeData(DataSource[Graph]):
     def _divide(self, splits: dict[str, list[int]]) -> None:
         self.splits, self.index = splits, dict[str, dict[int, list[int]]]()
         labels = self.whole.y[self.whole.position].tolist()
+        seen = [False] * len(labels)
         for name, ids in splits.items():
             self.index[name] = {}
             for i in ids:
+                if not 0 <= i < len(labels):
+                    raise DataError(f"the split {name} holds node {i}, and nodes are 0 .. {len(labels) - 1}")
                 if labels[i] < 0:
                     raise DataError(f"node {i} is in the split {name} and has no label: leave it out of the split")
+                if seen[i]:
+                    raise DataError(f"node {i} is in the split {name} and in another, or twice: a node is in one split")
+                seen[i] = True
                 self.index[name].setdefault(labels[i], []).append(i)
         self.groups = sorted(self.index.get("train", {}))
         if not self.groups:

@@ -26,17 +26,18 @@ __all__ = ["to_csv", "to_networkx", "to_pyg"]
 
 @dataclass(frozen=True)
 class _One:
-    """A graph of its own, on the CPU."""
+    """A graph of its own, on the CPU; `nodes`: its labels are its nodes'."""
 
     x: Tensor  # (n, d)
     edges: Tensor  # (2, E)
     weights: Tensor  # (E,)
-    y: Tensor  # of a set of nodes (n,) or (n, k); of a graph (1,) or (1, k)
+    y: Tensor  # of nodes (n,) or (n, k); of a graph (1,) or (1, k)
+    nodes: bool
 
 
 def to_pyg(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
-    """One file: `Data.from_dict(torch.load(out, weights_only=True))`, with x, edge_index, edge_weight and y. Of a set of graphs
-    the file holds a list of such dicts."""
+    """One file: `Data.from_dict(torch.load(out, weights_only=True))`, with x, edge_index, edge_weight and y. Of a set of graphs,
+    or of several structures over the same nodes, the file holds a list of such dicts."""
     graphs = [{"x": g.x, "edge_index": g.edges, "edge_weight": g.weights, "y": g.y} for g in _graphs(artifact, problem)]
     buffer = io.BytesIO()
     torch.save(graphs if _many(artifact, problem) else graphs[0], buffer)
@@ -56,9 +57,9 @@ def to_networkx(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> 
         undirected = all(weight.get((b, a)) == w for (a, b), w in weight.items())
         graph: Any = nx.Graph() if undirected else nx.DiGraph()
         for i, x in enumerate(g.x.tolist()):
-            graph.add_node(i, x=x, **({"y": g.y[i].tolist()} if len(g.y) == len(g.x) else {}))
+            graph.add_node(i, x=x, **({"y": g.y[i].tolist()} if g.nodes else {}))
         graph.add_weighted_edges_from((a, b, w) for (a, b), w in weight.items())
-        if _many(artifact, problem):
+        if not g.nodes:
             graph.graph["y"] = g.y[0].tolist()
         made.append(nx.node_link_data(graph, edges="edges"))
     write_text(out, json.dumps(made if _many(artifact, problem) else made[0]) + "\n")
@@ -99,8 +100,8 @@ def _write(file: Path, header: list[str], rows: Any) -> None:
 
 
 def _decoded(artifact: Artifact, problem: Problem[Any] | None) -> Mapping[str, Tensor]:
-    """The fields of the set's batch."""
-    if problem is not None:
+    """The fields of the set's batch; what is stored where that is several structures, of which a batch has one."""
+    if problem is not None and "which" not in artifact.tensors:
         with torch.no_grad():
             return {name: t.cpu() for name, t in tensors(artifact.synthetic(problem).batch())}
     if "x" not in artifact.tensors:
@@ -113,7 +114,7 @@ def _decoded(artifact: Artifact, problem: Problem[Any] | None) -> Mapping[str, T
 
 def _many(artifact: Artifact, problem: Problem[Any] | None) -> bool:
     held = _decoded(artifact, problem)
-    return held["x"].ndim == 3 or "graph" in held
+    return held["x"].ndim == 3 or "graph" in held or "which" in held
 
 
 def _graphs(artifact: Artifact, problem: Problem[Any] | None) -> list[_One]:
@@ -123,8 +124,12 @@ def _graphs(artifact: Artifact, problem: Problem[Any] | None) -> list[_One]:
         return [_of_dense(held, held["mask"][i].nonzero().flatten(), y[i : i + 1], i) for i in range(len(y))]
     if "graph" in held:  # sparse graphs, one after another
         owner = held["graph"]
-        return [_of_sparse(held, (owner == i).nonzero().flatten(), y[i : i + 1]) for i in range(len(y))]
+        return [_of_sparse(held, (owner == i).nonzero().flatten(), y[i : i + 1], nodes=False) for i in range(len(y))]
     rows = held.get("rows", torch.arange(len(held["x"])))
+    if "which" in held:  # several structures over the same nodes
+        kept = [held["which"] == b for b in range(int(held["which"].max()) + 1 if len(held["which"]) else 1)]
+        parts = [{**held, "edges": held["edges"][:, k], "weights": held["weights"][k]} for k in kept]
+        return [_of_sparse(part, rows, y) for part in parts]
     if "adj" in held:
         return [_of_dense(held, rows, y, None)]
     return [_of_sparse(held, rows, y)]
@@ -134,13 +139,13 @@ def _of_dense(held: Mapping[str, Tensor], nodes: Tensor, y: Tensor, i: int | Non
     x, a = (held["x"], held["adj"]) if i is None else (held["x"][i], held["adj"][i])
     a = a[nodes][:, nodes]
     target, source = a.nonzero(as_tuple=True)
-    return _One(x[nodes].clone(), torch.stack([source, target]), a[target, source], y.clone())
+    return _One(x[nodes].clone(), torch.stack([source, target]), a[target, source], y.clone(), i is None)
 
 
-def _of_sparse(held: Mapping[str, Tensor], nodes: Tensor, y: Tensor) -> _One:
+def _of_sparse(held: Mapping[str, Tensor], chosen: Tensor, y: Tensor, nodes: bool = True) -> _One:
     new = torch.full((len(held["x"]),), -1)
-    new[nodes] = torch.arange(len(nodes))
+    new[chosen] = torch.arange(len(chosen))
     edges = new[held.get("edges", torch.empty(2, 0, dtype=torch.long))]
     there = (edges >= 0).all(0)
     weights = held.get("weights", torch.ones(edges.shape[1]))
-    return _One(held["x"][nodes].clone(), edges[:, there], weights[there].clone(), y.clone())
+    return _One(held["x"][chosen].clone(), edges[:, there], weights[there].clone(), y.clone(), nodes)

@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import torch
 from pydantic import Field
 
+from ddcore.errors import DataError
 from ddcore.problem import Metric, Output, Problem, Task
 from ddcore.rows import Classification
 from ddcore.splits import stratified_split
@@ -50,7 +51,10 @@ class RocAuc(Classification):
 
 def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128, auc: bool = False) -> Problem[Graphs]:
     """A problem of graph classification from what a file held; edges get both directions. Without a split, a stratified one of
-    80/10/10 is drawn. `auc`: two classes are scored by the area under the ROC curve."""
+    80/10/10 is drawn. `auc`: two classes are scored by the area under the ROC curve. Raises DataError where
+    there are no two classes."""
+    if len(raw.class_names) < 2:
+        raise DataError(f"the labels have {len(raw.class_names)} classes: at least 2 are needed")
     splits = raw.splits or stratified_split(raw.y.tolist())
     x = dense(raw.x)
     edges, _ = tidied(raw.source, raw.target, len(x))

@@ -17,7 +17,7 @@ from .batch import Graph
 from .preprocess import Normalise
 from .problems import Fanout, Hidden, problem_of
 from .readers.npz import read_npz
-from .readers.raw import RawGraph, numbered
+from .readers.raw import RawGraph, arrays, members, numbered
 
 __all__ = ["file", "read_folder", "read_pt"]
 
@@ -29,12 +29,6 @@ a folder with
   labels.csv     node,label: nodes that are not in it have none
   split.csv      node,split with train, val or test; drawn where there is none
 or one .npz, or one .pt with a torch-geometric Data (x, edge_index, y and masks)"""
-
-
-Scaling = Annotated[
-    Normalise,
-    Field(description="features as they are, rows divided by their sums, or standardised on the training nodes"),
-]
 
 
 def file(
@@ -65,19 +59,19 @@ def file(
 
 def read_folder(folder: Path) -> RawGraph:
     """The layout above. Raises DataError for files that are missing or do not fit each other."""
-    edges = _table(folder / "edges.csv", 2)
+    edges = _table(folder / "edges.csv", names=2)
     if (folder / "features.csv").is_file():
-        features = _table(folder / "features.csv", 2)
+        features = _table(folder / "features.csv", names=1)
         nodes = [str(node) for node in features.iloc[:, 0]]
         try:
             x: Any = features.iloc[:, 1:].to_numpy(np.float32)
         except ValueError as error:
             raise DataError(f"{folder / 'features.csv'}: features are numbers, a column each, and {error}") from error
     elif (folder / "features.npz").is_file():
-        with np.load(folder / "features.npz", allow_pickle=False) as stored:
-            if "x" not in stored.files:
-                raise DataError(f"{folder / 'features.npz'} has no `x`, and holds {', '.join(stored.files)}")
-            x = stored["x"]
+        stored = arrays(folder / "features.npz", LAYOUT)
+        if "x" not in stored:
+            raise DataError(f"{folder / 'features.npz'} has no `x`, and holds {', '.join(stored)}")
+        x = stored["x"]
         nodes = [str(i) for i in range(len(x))]
     else:
         raise DataError(f"no features.csv and no features.npz in {folder}: give {LAYOUT}")
@@ -95,35 +89,40 @@ def read_folder(folder: Path) -> RawGraph:
         return [number[str(n)] for n in column]
 
     labels: list[object] = [None] * len(nodes)
-    table = _table(folder / "labels.csv", 2)
+    table = _table(folder / "labels.csv", names=2)
     for i, label in zip(places("labels.csv", table.iloc[:, 0]), table.iloc[:, 1], strict=True):
         labels[i] = label
     y, names = numbered(labels, unlabelled=None)
     splits: dict[str, Sequence[int]] | None = None
     if (folder / "split.csv").is_file():
-        table = _table(folder / "split.csv", 2)
+        table = _table(folder / "split.csv", names=2)
         named = [str(s).strip() for s in table.iloc[:, 1]]
         if unknown := sorted(set(named) - {"train", "val", "test"}):
             raise DataError(f"{folder / 'split.csv'} has the split {unknown[0]!r}: splits are train, val and test")
         ids = places("split.csv", table.iloc[:, 0])
         splits = {s: [i for i, n in zip(ids, named, strict=True) if n == s] for s in ("train", "val", "test")}
-    weights = edges.iloc[:, 2].to_numpy(np.float32) if edges.shape[1] > 2 else None
+    try:
+        weights = edges.iloc[:, 2].to_numpy(np.float32) if edges.shape[1] > 2 else None
+    except ValueError as error:
+        raise DataError(
+            f"{folder / 'edges.csv'}: the third column is the edges' weights, numbers, and {error}"
+        ) from error
     source, target = (np.array(places("edges.csv", edges.iloc[:, k]), dtype=np.int64) for k in (0, 1))
     return RawGraph(x, source, target, y, names, splits, weights)
 
 
-def _table(file: Path, columns: int) -> Any:
-    """A CSV file with a header; nodes are compared as text."""
+def _table(file: Path, names: int) -> Any:
+    """A CSV file with a header and two columns or more, the first `names` of which are text: nodes are compared as such."""
     import pandas as pd
 
     if not file.is_file():
         raise DataError(f"no {file.name} in {file.parent}: give {LAYOUT}")
     try:
-        table = pd.read_csv(file, dtype={0: str}, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(file, dtype=dict.fromkeys(range(names), str), keep_default_na=False, na_values=[""])
     except (ValueError, OSError) as error:
         raise DataError(f"{file} is not a table ({error}): {LAYOUT}") from error
-    if table.shape[1] < columns:
-        raise DataError(f"{file} has {table.shape[1]} columns and needs {columns} or more, with a header: {LAYOUT}")
+    if table.shape[1] < 2:
+        raise DataError(f"{file} has {table.shape[1]} columns and needs 2 or more, with a header: {LAYOUT}")
     return table
 
 
@@ -142,16 +141,13 @@ def read_pt(file: Path) -> RawGraph:
     held: Mapping[str, Any] = found.to_dict() if isinstance(found, Data) else found if isinstance(found, dict) else {}
     if absent := [k for k in ("x", "edge_index", "y") if not isinstance(held.get(k), torch.Tensor)]:
         raise DataError(f"{file} has no {', '.join(absent)}: a graph has x (N, d), edge_index (2, E) and y (N,)")
-    y, names = numbered(held["y"].flatten().numpy())
     masks = {"train": "train_mask", "val": "val_mask", "test": "test_mask"}
-    splits = {s: held[m].nonzero().flatten().tolist() for s, m in masks.items() if held.get(m) is not None}
-    weights = held.get("edge_weight")
-    return RawGraph(
-        x=held["x"].numpy(),
-        source=held["edge_index"][0].numpy(),
-        target=held["edge_index"][1].numpy(),
-        y=y,
-        class_names=names,
-        splits=splits or None,
-        weights=None if weights is None else weights.numpy(),
-    )
+    read = ("x", "edge_index", "y", "edge_weight", *masks.values())
+    plain = {k: held[k].detach().to_dense().numpy() for k in read if held.get(k) is not None}
+    x, (y, names) = plain["x"], numbered(plain["y"])
+    if plain["edge_index"].ndim != 2 or len(plain["edge_index"]) != 2 or len(y) != len(x):
+        shapes = ", ".join(f"{k} {plain[k].shape}" for k in ("x", "edge_index", "y"))
+        raise DataError(f"{file} has {shapes}: a graph has x (N, d), edge_index (2, E) and y (N,)")
+    splits = {s: members(m, plain[m], len(x)) for s, m in masks.items() if m in plain}
+    source, target = plain["edge_index"]
+    return RawGraph(x, source, target, y, names, splits or None, plain.get("edge_weight"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -31,14 +31,17 @@ class Part:
     weights: Tensor | None  # (E,)
     y: Tensor  # (N,) -1: unlabelled
     position: Tensor  # (ids,) where the node of an id is, -1: not here
-    memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def batch(self, ids: Sequence[int]) -> Graph:
         """The whole part, asked for the nodes `ids`."""
-        if "sparse x" not in self.memo and int((self.x != 0).sum()) < SPARSE * self.x.numel():
-            self.memo["sparse x"] = (self.x,), Sparse.of_dense(self.x)
         rows = self.position[torch.as_tensor(ids, dtype=torch.long, device=self.x.device)]
-        return Graph(self.x, rows, self.y[rows], None, self.edges, self.weights, memo=self.memo)
+        return Graph(self.x, rows, self.y[rows], None, self.edges, self.weights, memo=self._memo)
+
+    @cached_property
+    def _memo(self) -> dict[str, Any]:
+        """What batches of this part share."""
+        mostly_zero = int((self.x != 0).sum()) < SPARSE * self.x.numel()
+        return {"sparse x": ((self.x,), Sparse.of_dense(self.x))} if mostly_zero else {}
 
     def induced(self, ids: Sequence[int]) -> Part:
         """The subgraph of the nodes `ids`, in that order."""

@@ -55,7 +55,7 @@ KERNEL_NODES = 20_000
 
 Hidden = Annotated[int, Field(ge=1, description="hidden units of the networks")]
 Fanout = Annotated[
-    list[int] | None,
+    Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None,
     Field(description="neighbours drawn a hop, such as [10, 5], where the graph does not fit; all of them by default"),
 ]
 
@@ -113,6 +113,8 @@ def problem_of(
     if len(raw.class_names) < 2:
         raise DataError(f"the labels have {len(raw.class_names)} classes: at least 2 are needed")
     splits = raw.splits or class_split(raw.y.tolist())
+    if not splits.get("train"):
+        raise DataError(f"the split has {', '.join(splits)} and no training node: name them, or leave the split out")
     x, done = prepared(dense(raw.x), normalise, splits["train"])
     edges, weights = tidied(raw.source, raw.target, len(x), raw.weights, directed=directed)
     return node_problem(
@@ -182,34 +184,36 @@ def _planetoid(data: Path | None, name: str, fanout: Sequence[int] | None, hidde
 
 def cora_ml(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
     """Cora-ML (Bojchevski and Guennemann 2018): 2,995 papers, 7 fields; cora_ml.npz."""
-    return _shchur(data, "cora-ml", fanout, hidden)
+    return _shchur(data, "cora_ml", "cora_ml", fanout, hidden)
 
 
 def amazon_photo(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
-    """Amazon Photo (Shchur et al. 2018): 7,650 products, 8 kinds; amazon_photo.npz."""
-    return _shchur(data, "amazon-photo", fanout, hidden)
+    """Amazon Photo (Shchur et al. 2018): 7,650 products, 8 kinds; amazon_electronics_photo.npz."""
+    return _shchur(data, "amazon_photo", "amazon_electronics_photo", fanout, hidden)
 
 
 def amazon_computers(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
-    """Amazon Computers (Shchur et al. 2018): 13,752 products, 10 kinds; amazon_computers.npz."""
-    return _shchur(data, "amazon-computers", fanout, hidden)
+    """Amazon Computers (Shchur et al. 2018): 13,752 products, 10 kinds; amazon_electronics_computers.npz."""
+    return _shchur(data, "amazon_computers", "amazon_electronics_computers", fanout, hidden)
 
 
 def coauthor_cs(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
-    """Coauthor CS (Shchur et al. 2018): 18,333 authors, 15 fields; coauthor_cs.npz."""
-    return _shchur(data, "coauthor-cs", fanout, hidden)
+    """Coauthor CS (Shchur et al. 2018): 18,333 authors, 15 fields; ms_academic_cs.npz."""
+    return _shchur(data, "coauthor_cs", "ms_academic_cs", fanout, hidden)
 
 
 def coauthor_physics(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:
-    """Coauthor Physics (Shchur et al. 2018): 34,493 authors, 5 fields; coauthor_physics.npz."""
-    return _shchur(data, "coauthor-physics", fanout, hidden)
+    """Coauthor Physics (Shchur et al. 2018): 34,493 authors, 5 fields; ms_academic_phy.npz."""
+    return _shchur(data, "coauthor_physics", "ms_academic_phy", fanout, hidden)
 
 
-def _shchur(data: Path | None, name: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
-    """Rows divided by their sums; the split of Shchur et al.: 20 nodes a class to train on, 30 for val."""
-    found = None if data is None else find_npz(data, name)
+def _shchur(data: Path | None, name: str, public: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
+    """The file by its public name or by the graph's. Rows divided by their sums; the split of Shchur et al.: 20 nodes a class to
+    train on, 30 for val."""
+    found = None if data is None else find_npz(data, public, name)
     if found is None:
-        raise missing(name, data, f"{name.replace('-', '_')}.npz", "github.com/shchur/gnn-benchmark, folder data/npz")
+        files = " or ".join(f"{n}.npz" for n in dict.fromkeys((public, name)))
+        raise missing(name.replace("_", "-"), data, files, "github.com/shchur/gnn-benchmark, folder data/npz")
     return problem_of(read_npz(found), "rows", fanout=fanout, hidden=hidden)
 
 
@@ -241,6 +245,6 @@ def reddit(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 
 
 def _saint(data: Path | None, name: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
     if data is None:
-        files = "adj_full.npz, feats.npy, class_map.json and role.json"
+        files = "adj_full.npz, feats.npy, class_map.json and role.json, or reddit_data.npz and reddit_graph.npz"
         raise missing(name, data, files, "github.com/GraphSAINT/GraphSAINT, its data folder")
     return problem_of(read_saint(data, name), "standard", inductive=True, fanout=fanout, hidden=hidden)

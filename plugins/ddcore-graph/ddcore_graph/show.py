@@ -18,6 +18,7 @@ from ddcore.seeds import stream
 from ddcore.storage import write_bytes
 
 from .batch import Graph
+from .edges import edge_count
 from .graphs import Graphs
 from .properties import properties
 
@@ -63,11 +64,12 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["set", "real"], ["adjacency", "features"]], height_ratios=[1.6, 1])
     classes = len(class_names)
-    title = f"condensed: {len(a)} nodes, {_edge_count(a)} edges{_said(a, y)}"
+    title = f"condensed: {_size(a)}{_said(a, y)}"
     _draw(axes["set"], a, y, classes, title, class_names)
     sample, labels = _sample(data)
     whole = data.part("train")
-    title = f"real: {len(sample)} of {len(whole.x):,} nodes, {whole.edges.shape[1] // 2:,} edges{_said(sample, labels)}"
+    edges = edge_count(whole.edges, len(whole.x))
+    title = f"real: {len(sample)} of {len(whole.x):,} nodes, {edges:,} edges{_said(sample, labels)}"
     _draw(axes["real"], sample, labels, classes, title)
     _heat(figure, axes["adjacency"], a.numpy(), "adjacency, class by class")
     x = batch.x.detach().cpu()[order]
@@ -103,7 +105,7 @@ def gallery(class_names: Sequence[str], synthetic: Synthetic[Graphs], folder: Pa
             with torch.no_grad():
                 x, a = one_graph(synthetic.take([i], stream("gallery")))
             name = class_names[g] if g < len(class_names) else str(g)
-            _draw(axis, a, x.argmax(1), x.shape[1], f"{name}: {len(x)} nodes, {_edge_count(a)} edges")
+            _draw(axis, a, x.argmax(1), x.shape[1], f"{name}: {_size(a)}")
             axis.title.set_fontsize(8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
@@ -125,9 +127,8 @@ def _classes(batch: Graph) -> Tensor:  # (n,)
     return label if label.ndim == 1 else label.argmax(1)
 
 
-def _edge_count(a: Tensor) -> str:
-    """Undirected edges; both directions are in `a`."""
-    return f"{int((a != 0).sum()) // 2:,}"
+def _size(a: Tensor) -> str:
+    return f"{len(a)} nodes, {edge_count(a.nonzero().T, len(a)):,} edges"
 
 
 def _said(a: Tensor, y: Tensor) -> str:

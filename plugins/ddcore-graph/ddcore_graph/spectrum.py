@@ -5,13 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ddcore.errors import NotSupported
+
 from .batch import Graph, normalised
 
 __all__ = ["laplacian_eigenpairs"]
 
 
 def laplacian_eigenpairs(graph: Graph, smallest: int, largest: int) -> tuple[Tensor, Tensor]:  # (K,), (N, K)
-    r"""Of L = I - \hat A: that many of the smallest eigenvalues and of the largest, ascending, and their eigenvectors."""
+    r"""Of L = I - \hat A: that many of the smallest eigenvalues and of the largest, ascending, and their eigenvectors.
+
+    Raises NotSupported where edges have directions: L is not symmetric then.
+    """
     import numpy as np
     import scipy.sparse as sp
     from scipy.sparse.linalg import eigsh
@@ -20,6 +25,10 @@ def laplacian_eigenpairs(graph: Graph, smallest: int, largest: int) -> tuple[Ten
     n = len(graph.x)
     (source, target), w = normalised(graph.edges.cpu(), graph.weights, n, "gcn", torch.float64)
     norm = sp.csr_matrix((w.cpu().numpy(), (target.cpu().numpy(), source.cpu().numpy())), (n, n))
+    if abs(norm - norm.T).max() > 1e-9:
+        raise NotSupported(
+            "the edges of the graph have directions, and its Laplacian no eigenbasis: load it undirected"
+        )
     if smallest + largest >= n - 1:
         values, vectors = np.linalg.eigh(np.eye(n) - norm.toarray())
         chosen = [*range(smallest), *range(max(n - largest, smallest), n)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from ddcore_graph.batch import Graph
 from ddcore_graph.objectives.eigenbasis import EigenbasisMatching, directions_apart
@@ -9,6 +10,7 @@ from ddcore_graph.parametrizations.eigenbasis import EigenGraph, block_model_bas
 from ddcore_graph.problems import digits_knn
 from ddcore_graph.spectrum import laplacian_eigenpairs
 
+from ddcore.errors import NotSupported
 from ddcore.loop import Run
 
 
@@ -32,6 +34,12 @@ def test_eigenpairs_are_those_of_the_dense_laplacian():
         every = torch.linalg.eigvalsh(laplacian)
         assert torch.allclose(values, every[[0, 1, 2, n - 2, n - 1]], atol=1e-8)
         assert torch.allclose(laplacian @ vectors, vectors * values, atol=1e-8)
+
+
+def test_a_directed_graph_has_no_eigenbasis():
+    graph = Graph(torch.zeros(3, 2), torch.arange(3), edges=torch.tensor([[0, 1], [1, 2]]))
+    with pytest.raises(NotSupported, match="have directions"):
+        laplacian_eigenpairs(graph, 1, 1)
 
 
 def test_a_whole_basis_gives_the_graph_back():

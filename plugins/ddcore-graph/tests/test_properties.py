@@ -31,4 +31,6 @@ def test_without_edges_and_of_one_node():
     assert math.isnan(found["homophily"])
     assert properties(torch.zeros(1, 1), torch.tensor([0]))["density"] == 0
     two = properties(torch.tensor([[0.0, 3.0], [3.0, 0.0]]), torch.tensor([1, 1]))
+    unknown = properties(torch.tensor([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]), torch.tensor([-1, -1, 0]))
+    assert math.isnan(unknown["homophily"])  # no edge is between nodes whose classes are known
     assert two == pytest.approx({"density": 1.0, "homophily": 1.0, "gap": 2.0, "top": 2.0})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import random
 from collections import defaultdict
 
 import numpy as np
@@ -146,15 +147,90 @@ def test_npz_with_edges_dense_features_weights_and_a_split(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("labels", "names", "numbers"),
+    [
+        (np.eye(2)[Y], ("0", "1"), Y),
+        (np.eye(2, dtype=bool)[Y] & (np.arange(8) > 0)[:, None], ("0", "1"), [-1, *Y[1:]]),
+        (Y[:, None], ("0", "1"), Y),
+        (np.array(["inf", "b"])[Y], ("b", "inf"), 1 - Y),
+    ],
+    ids=["one-hot", "one-hot-with-none", "column", "words"],
+)
+def test_labels_come_in_several_shapes(tmp_path, labels, names, numbers):
+    np.savez(tmp_path / "mine.npz", edges=EDGES.T, x=X, labels=labels)
+    problem = ddcore.load("graph/file", tmp_path / "mine.npz")
+    assert problem.class_names == names
+    assert problem.data.whole.y.tolist() == list(numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "folder"),
+    [
+        ("amazon-photo", "amazon_electronics_photo", "."),
+        ("amazon-computers", "amazon_electronics_computers", "Computers/raw"),
+        ("coauthor-cs", "ms_academic_cs", "CS/raw"),
+        ("coauthor-physics", "ms_academic_phy", "raw"),
+    ],
+)
+def test_public_files_go_by_their_own_names(tmp_path, name, theirs, folder):
+    with pytest.raises(DataError, match=rf"needs {theirs}\.npz or {name.replace('-', '_')}\.npz"):
+        ddcore.load(f"graph/{name}", tmp_path)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    held = {**csr("adj", adjacency().astype(np.float32)), **csr("attr", X), "labels": Y}
+    np.savez(tmp_path / folder / f"{theirs}.npz", **held)
+    assert edges_of(ddcore.load(f"graph/{name}", tmp_path)) == BOTH
+
+
+@pytest.mark.parametrize("problem", ["file", "cora-ml", "tu", "flickr"])
+def test_files_that_were_cut_off(tmp_path, problem):
+    held = {"edge_index": EDGES.T, "node_ptr": np.array([0, 8]), "graph_label": np.array([0])}
+    names = {"file": "mine.npz", "cora-ml": "cora_ml.npz", "tu": "toys.npz", "flickr": "adj_full.npz"}
+    for name in ("feats.npy", "class_map.json", "role.json"):
+        (tmp_path / name).write_text("{}")
+    file = tmp_path / names[problem]
+    np.savez(file, **held)
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz|is not GraphSAINT's flickr"):
+        ddcore.load(f"graph/{problem}", tmp_path if problem == "flickr" else file)
+
+
+@pytest.mark.parametrize("fanout", [[], [-1], [5, 0]])
+def test_neighbours_are_drawn_one_or_more_a_hop(tmp_path, fanout):
+    np.savez(tmp_path / "mine.npz", edges=EDGES.T, x=X, labels=Y)
+    with pytest.raises(OptionError, match="fanout"):
+        ddcore.load("graph/file", tmp_path / "mine.npz", fanout=fanout)
+
+
+def test_inductive_with_neighbours_drawn_through_load(tmp_path):
+    split = {"train_idx": np.arange(4), "val_idx": np.array([4, 5]), "test_idx": np.array([6, 7])}
+    np.savez(tmp_path / "mine.npz", edges=EDGES.T, x=X, labels=Y, **split)
+    data = ddcore.load("graph/file", tmp_path / "mine.npz", inductive=True, fanout=[1]).data
+    batch = data.take([1], random.Random(0))
+    assert batch.x.shape == (2, 3)  # the node and one of its two neighbours, which are both for training
+    assert data.take([6]).edges.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"labels": None}, "has no `labels`, and holds"),
         ({"x": None}, "has no features"),
         ({"edges": None}, "has no edges"),
         ({"x": X[:5]}, "8 labels and features of 5 nodes"),
-        ({"edges": EDGES.T + 4}, "an edge with node 11"),
+        ({"edges": EDGES.T + 4}, "an edge with node 8, and the graph has 8"),
         ({"edges": EDGES.T - 1}, "an edge with node -1"),
         ({"train_idx": np.array([3, 80])}, "train_idx holds node 80"),
+        ({"train_idx": np.array([3, -1])}, "train_idx holds node -1"),
+        ({"train_mask": np.ones((8, 10), bool)}, r"shape .8, 10.*such as train_mask.:, 0"),
+        ({"train_mask": np.ones(7, bool)}, "a mask of 7 nodes, and there are 8"),
+        ({"test_mask": Y < 1}, "the split has test and no training node"),
+        ({"train_mask": Y < 5, "val_idx": np.array([2])}, "node 2 is in the split val and in another"),
+        ({"labels": np.stack([Y, Y], 1)}, r"labels have shape .8, 2."),
+        ({"weights": np.ones(3)}, r"7 edges and weights of shape .3,."),
+        (
+            {"x": None, "feat_indptr": np.arange(9), "feat_indices": np.zeros(8, int)},
+            "no CSR matrix .*feat_shape",
+        ),
         ({"labels": np.zeros(8)}, "1 classes"),
         ({"x": np.zeros((8, 0))}, "one number or more"),
         ({"x": np.where(X == 4, np.nan, X)}, "NaN or infinite .first: node 2"),
@@ -183,9 +259,7 @@ def test_ogb_nodes(tmp_path):
     raw = tmp_path / "ogbn_arxiv" / "raw"
     write_gz(raw / "edge.csv.gz", EDGES)
     write_gz(raw / "node-feat.csv.gz", X)
-    write_gz(raw / "node-label.csv.gz", ["", *Y[1:]])  # papers100M has unlabelled nodes
-    (raw / "node-label.csv.gz").unlink()
-    write_gz(raw / "node-label.csv.gz", ["nan", *Y[1:]])
+    write_gz(raw / "node-label.csv.gz", ["nan", *Y[1:]])  # papers100M has unlabelled nodes
     for split, ids in (("train", [1, 2, 3]), ("valid", [4, 5]), ("test", [6, 7])):
         write_gz(tmp_path / "ogbn_arxiv" / "split" / "time" / f"{split}.csv.gz", ids)
     problem = ddcore.load("graph/ogbn-arxiv", tmp_path)
@@ -235,6 +309,16 @@ def test_graph_saint(tmp_path):
         ddcore.load("graph/reddit", tmp_path)
 
 
+def test_reddit_as_torch_geometric_has_it(tmp_path):
+    kinds = np.array([1, 1, 1, 2, 2, 3, 3, 3])
+    np.savez(tmp_path / "reddit_data.npz", feature=X, label=Y, node_types=kinds, node_ids=np.arange(8))
+    sparse.save_npz(tmp_path / "reddit_graph.npz", adjacency().astype(np.float32).tocoo())
+    problem = ddcore.load("graph/reddit", tmp_path)
+    assert problem.data.splits == {"train": [0, 1, 2], "val": [3, 4], "test": [5, 6, 7]}
+    assert problem.data.inductive
+    assert edges_of(problem) == BOTH
+
+
 def test_tu(tmp_path):
     folder = tmp_path / "MUTAG"
     folder.mkdir()
@@ -255,6 +339,10 @@ def test_tu(tmp_path):
     assert degrees.argmax(1).tolist() == [1, 1, 0, 1, 1]
     with pytest.raises(DataError, match=r"PROTEINS_A\.txt"):
         ddcore.load("graph/proteins", tmp_path)
+    (folder / "MUTAG_graph_labels.txt").write_text("1\n1\n")
+    with pytest.raises(DataError, match="1 classes: at least 2"):
+        ddcore.load("graph/tu", folder)
+    (folder / "MUTAG_graph_labels.txt").write_text("1\n-1\n")
     (folder / "MUTAG_A.txt").write_text("1, 2\n3, 4\n")
     with pytest.raises(DataError, match="from one graph to another"):
         ddcore.load("graph/tu", folder)
@@ -301,6 +389,13 @@ def test_a_folder_of_csv_files(tmp_path):
     assert ddcore.load("graph/file", weighted).data.whole.weights.tolist() == [0.5, 0.5]
 
 
+def test_names_of_nodes_are_text(tmp_path):
+    features = "node,a,b\n001,1,2\n002,3,4\n1,5,6\n2,7,8\n"
+    labels = "node,label\n001,x\n002,y\n1,x\n2,y\n"
+    write_folder(tmp_path, edges="a,b\n001,002\n2,1\n", features=features, labels=labels, split=None)
+    assert edges_of(ddcore.load("graph/file", tmp_path)) == {(0, 1), (1, 0), (2, 3), (3, 2)}
+
+
 def test_a_folder_with_features_as_npz_and_no_split(tmp_path):
     write_folder(tmp_path, features=None, split=None, edges="a,b\n0,1\n", labels="node,label\n0,0\n1,1\n2,0\n3,1\n")
     np.savez(tmp_path / "features.npz", x=np.arange(8.0).reshape(4, 2))
@@ -317,6 +412,8 @@ def test_a_folder_with_features_as_npz_and_no_split(tmp_path):
         ({"labels": None}, r"no labels\.csv"),
         ({"edges": "source,target\nann,zoe\n"}, "names 1 nodes that have no features .first: 'zoe'"),
         ({"edges": "source\nann\n"}, "has 1 columns and needs 2"),
+        ({"edges": "source,target,weight\nann,bob,heavy\n"}, "third column is the edges' weights"),
+        ({"edges": "source,target,weight\nann,bob,\n"}, "edge 0 -> 1 has a weight that is NaN"),
         ({"features": "node,a\nann,1\nann,2\n"}, "node 'ann' more than once"),
         ({"features": "node,a\nann,x\nbob,2\ncy,3\n"}, "features are numbers"),
         ({"features": "node,a\nann,\nbob,2\ncy,3\ndi,1\n"}, "NaN or infinite .first: node 0"),
@@ -350,6 +447,17 @@ def test_a_saved_file_that_is_none(tmp_path):
     torch.save(Evil(), tmp_path / "evil.pt")
     with pytest.raises(DataError, match="weights_only"):
         ddcore.load("graph/file", tmp_path / "evil.pt")
+    fields = {"x": torch.zeros(3, 2), "edge_index": torch.tensor([[0], [1]]), "y": torch.tensor([0, 1, 0])}
+    for change, said in (
+        ({"y": torch.tensor([[0, 1], [1, 1], [1, 0]])}, "labels have shape .3, 2."),
+        ({"y": torch.tensor([0, 1])}, r"y \(2,\): a graph has"),
+        ({"train_mask": torch.ones(3, 10, dtype=torch.bool)}, "train_mask has shape .3, 10."),
+        ({"test_mask": torch.ones(3, dtype=torch.bool)}, "the split has test and no training node"),
+        ({"edge_index": torch.tensor([[0], [7]])}, "an edge with node 7, and the graph has 3"),
+    ):
+        torch.save({**fields, **change}, tmp_path / "odd.pt")
+        with pytest.raises(DataError, match=said):
+            ddcore.load("graph/file", tmp_path / "odd.pt")
     torch.save({"x": torch.zeros(3, 2)}, tmp_path / "half.pt")
     with pytest.raises(DataError, match="has no edge_index, y"):
         ddcore.load("graph/file", tmp_path / "half.pt")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import networkx as nx
 import pytest
 import torch
+from ddcore_graph.edges import edge_count
 from ddcore_graph.parametrizations.dense import DenseGraph
+from ddcore_graph.parametrizations.several import SeveralGraphs, balanced_support
 from ddcore_graph.problems import digits_knn
 from PIL import Image
 
@@ -91,14 +94,39 @@ def test_csv_is_read_back(made, digits, tmp_path):
     assert list(again.ids()) == list(range(len(batch.x)))
 
 
-def test_directed_graphs_keep_their_directions(digits, tmp_path):
+def test_directed_graphs_keep_their_directions(made, tmp_path):
     adj = torch.tensor([[0.0, 2.0], [0.0, 0.0]])  # from 1 to 0
-    labels = replace(digits, class_names=("a", "b"))
-    made = DenseGraph({0: 1, 1: 1}, torch.randn(2, 64), adj)
-    artifact = replace(ddcore.distill(labels, "averaging", ipc=1), tensors=made.stored())
+    artifact = replace(made[PLAIN], tensors=DenseGraph({0: 1, 1: 1}, torch.randn(2, 64), adj).stored())
     graph = nx.node_link_graph(json.loads(export(artifact, "networkx", tmp_path / "g.json").read_text()), edges="edges")
     assert graph.is_directed()
     assert list(graph.edges(data="weight")) == [(1, 0, 2.0)]
+
+
+def test_several_structures_are_as_many_graphs(digits, made, tmp_path):
+    from torch_geometric.data import Data
+
+    plain, y = made[PLAIN], [g for g in digits.data.groups for _ in range(2)]
+    edges, which = balanced_support(y, 3, random.Random(0))
+    weights = torch.linspace(0.1, 1, len(which))
+    several = SeveralGraphs(dict.fromkeys(digits.data.groups, 2), torch.randn(20, 64), edges, which, weights)
+    kind = {"name": several.parametrization, "config": several.config()}
+    artifact = replace(plain, tensors=several.stored(), manifest={**plain.manifest, "parametrization": kind})
+    for k, problem in enumerate((None, digits)):
+        held = torch.load(export(artifact, "pyg", tmp_path / f"{k}.pt", problem), weights_only=True)
+        assert len(held) == 3
+        for b, graph in enumerate(Data.from_dict(d) for d in held):
+            assert torch.equal(graph.edge_index, edges[:, which == b])
+            assert torch.equal(graph.edge_weight, weights[which == b])
+            assert graph.y.tolist() == y
+    read = json.loads(export(artifact, "networkx", tmp_path / "g.json").read_text())
+    assert [n["y"] for n in read[1]["nodes"]] == y
+
+
+def test_edges_are_counted_once_in_either_case():
+    ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    assert edge_count(ring, 3) == edge_count(torch.cat([ring, ring.flip(0)], 1), 3) == 3
+    assert edge_count(torch.tensor([[0, 1, 1], [1, 0, 2]]), 3) == 3  # of one direction
+    assert edge_count(ring[:, :0], 3) == 0
 
 
 def test_sets_of_graphs_are_lists(graphs, tmp_path):
@@ -122,14 +150,12 @@ def test_sets_of_graphs_are_lists(graphs, tmp_path):
 
 @pytest.mark.parametrize("method", [CONDENSED, SELECTED, PLAIN])
 def test_a_drawing_is_a_function_of_the_set(digits, made, method: str, tmp_path):
-    first, again = ((tmp_path / name) for name in ("a", "b"))
-    for folder in (first, again):
-        folder.mkdir()
-        digits.render(made[method].synthetic(digits), folder)
-    picture = Image.open(first / "graph.png")
+    first = made[method].path / made[method].manifest["picture"]
+    picture = Image.open(first)
     assert min(picture.size) > 500
     assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
-    assert (first / "graph.png").read_bytes() == (again / "graph.png").read_bytes()
+    again = digits.render(made[method].synthetic(digits), tmp_path)
+    assert first.read_bytes() == again.read_bytes()
 
 
 def test_sets_of_graphs_are_drawn(graphs, tmp_path):

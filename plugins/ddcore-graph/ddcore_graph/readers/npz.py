@@ -14,7 +14,7 @@ from scipy import sparse
 
 from ddcore.errors import DataError
 
-from .raw import RawGraph, numbered
+from .raw import UNREADABLE, RawGraph, arrays, members, numbered
 
 __all__ = ["find_npz", "read_npz"]
 
@@ -24,25 +24,18 @@ HELP = (
 )
 
 
-def find_npz(data: Path, name: str) -> Path | None:
-    """NAME.npz in the folder or one of that name in it, or the file itself."""
+def find_npz(data: Path, *names: str) -> Path | None:
+    """The file itself, or NAME.npz of one of the names in the folder, in one of that name in it, or in torch-geometric's raw."""
     if data.is_file():
         return data
-    names = {name, name.replace("-", "_")}
     places = [data / f / f"{n}.npz" for n in names for f in (".", *names, "raw")]
+    places += [p for n in names for p in sorted(data.glob(f"*/raw/{n}.npz"))]
     return next((p for p in places if p.is_file()), None)
 
 
 def read_npz(file: Path) -> RawGraph:
     """Raises DataError for a file that is no such graph; arrays of Python objects are not read."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            wanted = [
-                k for k in stored.files if not k.startswith(("node_names", "attr_names", "class_names", "metadata"))
-            ]
-            d = {k: stored[k] for k in wanted}
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{file} cannot be read as an .npz of plain arrays ({error}): {HELP}") from error
+    d = arrays(file, HELP)
     labels = d.get("labels", d.get("y"))
     if labels is None:
         raise DataError(f"{file} has no `labels`, and holds {', '.join(d)}: {HELP}")
@@ -52,11 +45,7 @@ def read_npz(file: Path) -> RawGraph:
     n = len(y)
     if x.shape[0] != n:
         raise DataError(f"{file} has {n} labels and features of {x.shape[0]} nodes: they are to be as many")
-    ends = np.concatenate([source, target])
-    if len(ends) and (ends.min() < 0 or ends.max() >= n):
-        odd = int(ends.max() if ends.max() >= n else ends.min())
-        raise DataError(f"{file} has {n} nodes, and an edge with node {odd}: nodes are 0 .. {n - 1}")
-    return RawGraph(x, source, target, y, names, _splits(d, n, file), weights)
+    return RawGraph(x, source, target, y, names, _splits(d, n), weights)
 
 
 def _features(d: Mapping[str, Any], file: Path) -> Any:
@@ -66,17 +55,23 @@ def _features(d: Mapping[str, Any], file: Path) -> Any:
     prefix = next((p for p in ("feat", "attr") if f"{p}_indptr" in d), None)
     if prefix is None:
         raise DataError(f"{file} has no features, and holds {', '.join(d)}: {HELP}")
-    indices, indptr = d[f"{prefix}_indices"], d[f"{prefix}_indptr"]
-    data = d.get(f"{prefix}_data", np.ones(len(indices), np.float32))
-    return sparse.csr_matrix((data, indices, indptr), tuple(d[f"{prefix}_shape"]))
+    return _csr(d, prefix, file)
+
+
+def _csr(d: Mapping[str, Any], prefix: str, file: Path) -> Any:
+    try:
+        indices, indptr = d[f"{prefix}_indices"], d[f"{prefix}_indptr"]
+        data = d.get(f"{prefix}_data", np.ones(len(indices), np.float32))
+        n = len(indptr) - 1
+        return sparse.csr_matrix((data, indices, indptr), tuple(d[f"{prefix}_shape"]) if prefix != "adj" else (n, n))
+    except UNREADABLE as error:
+        raise DataError(f"{file}: `{prefix}_...` is no CSR matrix ({error}): {HELP}") from error
 
 
 def _edges(d: Mapping[str, Any], file: Path) -> tuple[Any, Any, Any]:
     if "adj_indptr" in d:
-        indptr, indices = d["adj_indptr"], d["adj_indices"].astype(np.int64)
-        source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        weights = d.get("adj_data", np.ones(1))
-        return source, indices, None if (weights == 1).all() else weights.astype(np.float32)
+        a = _csr(d, "adj", file).tocoo()
+        return a.row, a.col, None if (a.data == 1).all() else a.data.astype(np.float32)
     edges = d.get("edges", d.get("edge_index"))
     if edges is None or edges.ndim != 2 or 2 not in edges.shape:
         raise DataError(f"{file} has no edges, and holds {', '.join(d)}: {HELP}")
@@ -84,14 +79,10 @@ def _edges(d: Mapping[str, Any], file: Path) -> tuple[Any, Any, Any]:
     return source, target, d.get("weights", d.get("edge_weight"))
 
 
-def _splits(d: Mapping[str, Any], n: int, file: Path) -> dict[str, list[int]] | None:
+def _splits(d: Mapping[str, Any], n: int) -> dict[str, list[int]] | None:
     found: dict[str, list[int]] = {}
     for split in ("train", "val", "test"):
-        for key in (f"{split}_idx", f"{split}_mask", f"idx_{split}", split):
-            if key in d:
-                ids = np.flatnonzero(d[key]) if d[key].dtype == bool else d[key]
-                if len(ids) and (ids.min() < 0 or ids.max() >= n):
-                    raise DataError(f"{file}: {key} holds node {ids.max()}, and there are {n}")
-                found[split] = [int(i) for i in ids]
-                break
+        keys = (f"{split}_idx", f"{split}_mask", f"idx_{split}", split)
+        if key := next((k for k in keys if k in d), None):
+            found[split] = members(key, d[key], n)
     return found or None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +15,15 @@ from numpy.typing import NDArray
 
 from ddcore.errors import DataError
 
-__all__ = ["Ints", "RawGraph", "missing", "numbered"]
+__all__ = ["UNREADABLE", "Ints", "RawGraph", "arrays", "members", "missing", "numbered"]
 
 Ints = NDArray[np.int64]
+
+UNREADABLE = (ValueError, OSError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile, zlib.error)
+"""What numpy, scipy and json raise for a file that is cut off or holds something else."""
+
+NAMES = ("node_names", "attr_names", "class_names", "metadata")
+"""Arrays of objects in public files, which nothing here needs."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +45,53 @@ def missing(name: str, data: Path | None, expected: str, source: str) -> DataErr
     return DataError(f"{name} needs {expected}, and {given}: get it from {source} and give its folder as --data PATH")
 
 
+def arrays(file: Path, expected: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz but those of names. Raises DataError for a file that is none; Python objects are not read."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return {k: stored[k] for k in stored.files if not k.startswith(NAMES)}
+    except UNREADABLE as error:
+        raise DataError(f"{file} cannot be read as an .npz of plain arrays ({error}): {expected}") from error
+
+
+def members(key: str, given: NDArray[Any], n: int) -> list[int]:
+    """The nodes of a split: the numbers of nodes, or a mask (n,), which is what is bool or named so.
+
+    Raises DataError for several splits side by side, and for nodes that are not there.
+    """
+    if given.ndim != 1:
+        raise DataError(f"{key} has shape {given.shape}: a split is (nodes,), so keep one of them, such as {key}[:, 0]")
+    if given.dtype != bool and not key.endswith("_mask"):
+        ids = [int(i) for i in given]
+        if odd := [i for i in ids if not 0 <= i < n]:
+            raise DataError(f"{key} holds node {odd[0]}, and there are {n}: nodes are 0 .. {n - 1}")
+        return ids
+    if len(given) != n:
+        raise DataError(f"{key} is a mask of {len(given)} nodes, and there are {n}")
+    return [int(i) for i in np.flatnonzero(given)]
+
+
 def numbered(
-    labels: Sequence[Any] | NDArray[Any],  # (N,)
+    labels: Sequence[Any] | NDArray[Any],  # (N,), (N, 1) or one-hot (N, k), where a row of zeros has none
     unlabelled: int | None = -1,
 ) -> tuple[Ints, list[str]]:  # (N,)
     """(0 .. k-1 or -1, the names of the classes) of labels of any kind: numbers, which need not follow on each other, or text.
-    NaN, empty and the number `unlabelled` are none."""
-    found = [_name(label, unlabelled) for label in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
+    NaN, empty and the number `unlabelled` are none. Raises DataError where a row has several."""
+    found = [_name(label, unlabelled) for label in (_one_each(labels) if isinstance(labels, np.ndarray) else labels)]
     names = sorted({f for f in found if f is not None}, key=lambda n: (isinstance(n, str), n))
     number = {name: i for i, name in enumerate(names)}
     return np.array([-1 if f is None else number[f] for f in found], dtype=np.int64), [str(n) for n in names]
+
+
+def _one_each(labels: NDArray[Any]) -> list[Any]:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(1) <= 1).all():
+        return [int(row.argmax()) if row.any() else None for row in labels]
+    if labels.ndim != 1:
+        raise DataError(f"labels have shape {labels.shape}: give each node one class, (nodes,), or one-hot rows")
+    found: list[Any] = labels.tolist()
+    return found
 
 
 def _name(label: Any, unlabelled: int | None) -> float | int | str | None:
@@ -54,9 +100,12 @@ def _name(label: Any, unlabelled: int | None) -> float | int | str | None:
     if isinstance(label, str):
         label = label.strip()
         try:
-            label = float(label)
+            number = float(label)
         except ValueError:
             return label or None
+        label = label if math.isinf(number) else number
     if label is None or label != label or label == unlabelled:
         return None
+    if isinstance(label, str) or math.isinf(label):
+        return str(label)
     return int(label) if label == int(label) else float(label)

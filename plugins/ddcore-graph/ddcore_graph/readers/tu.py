@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ddcore.errors import DataError
 
 from .ogb import Molecules, one_hot
-from .raw import Ints, missing, numbered
+from .raw import UNREADABLE, Ints, arrays, missing, numbered
 
 __all__ = ["read_tu"]
 
@@ -36,7 +36,10 @@ def read_tu(data: Path, name: str | None = None) -> Molecules:
 
     def table(part: str) -> NDArray[Any] | None:
         file = folder / f"{stem}_{part}.txt"
-        return np.loadtxt(file, delimiter=",", ndmin=2) if file.is_file() else None
+        try:
+            return np.loadtxt(file, delimiter=",", ndmin=2) if file.is_file() else None
+        except UNREADABLE as error:
+            raise DataError(f"{file} is not a table of numbers ({error}): get it anew from {SOURCE}") from error
 
     def needed(part: str) -> NDArray[Any]:
         found = table(part)
@@ -55,13 +58,12 @@ def read_tu(data: Path, name: str | None = None) -> Molecules:
 
 
 def _npz(file: Path) -> Molecules:
-    with np.load(file, allow_pickle=False) as d:
-        if absent := {"edge_index", "node_ptr", "graph_label"} - set(d.files):
-            raise DataError(f"{file} has no {', '.join(sorted(absent))}, and holds {', '.join(d.files)}")
-        kinds = d["node_label"][:, None] if "node_label" in d.files else None
-        source, target = d["edge_index"].astype(np.int64)
-        attributes = d["node_attr"] if "node_attr" in d.files else None
-        return _made(source, target, np.diff(d["node_ptr"]).astype(np.int64), kinds, attributes, d["graph_label"])
+    d = arrays(file, "a set of graphs is `edge_index` (2, E), `node_ptr` and `graph_label`")
+    if absent := {"edge_index", "node_ptr", "graph_label"} - set(d):
+        raise DataError(f"{file} has no {', '.join(sorted(absent))}, and holds {', '.join(d)}")
+    kinds = d["node_label"][:, None] if "node_label" in d else None
+    source, target = d["edge_index"].astype(np.int64)
+    return _made(source, target, np.diff(d["node_ptr"]).astype(np.int64), kinds, d.get("node_attr"), d["graph_label"])
 
 
 def _made(
