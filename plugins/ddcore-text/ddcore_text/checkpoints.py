@@ -15,6 +15,7 @@ from ddcore.imports import transformers
 from .tokens import TokenSpace
 
 __all__ = [
+    "check_length",
     "checkpoint_digest",
     "checkpoint_space",
     "checkpoint_tokenizer",
@@ -65,7 +66,8 @@ def pretrained(place: str) -> Any:
 
 
 def checkpoint_tokenizer(place: str) -> Any:
-    """The tokenizer, with the end of text as padding where it has none. Raises DataError where it cannot be read."""
+    """The tokenizer, with the end of text as padding where it has none. Raises DataError where it cannot be read, or has
+    neither."""
     hf = transformers()
     try:
         tokenizer = hf.AutoTokenizer.from_pretrained(place, use_fast=True)
@@ -73,7 +75,19 @@ def checkpoint_tokenizer(place: str) -> Any:
         raise DataError(f"no tokenizer could be read from {place!r} ({error}): save it beside the network") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise DataError(
+            f"the tokenizer of {place!r} has no token for padding and none for the end of a text: set its pad_token and save it "
+            "again"
+        )
     return tokenizer
+
+
+def check_length(net: Any, encoder: str, length: int) -> None:
+    """Raises OptionError where texts may be longer than the network reads."""
+    most = getattr(net.config, "max_position_embeddings", None)
+    if most is not None and length > most:
+        raise OptionError(f"length={length} and {encoder} reads {most} tokens at most: lower it")
 
 
 def checkpoint_space(encoder: str, length: int) -> TokenSpace:
@@ -81,9 +95,7 @@ def checkpoint_space(encoder: str, length: int) -> TokenSpace:
     DataError where tokenizer and network do not fit."""
     place = found_checkpoint(encoder)
     tokenizer, net = checkpoint_tokenizer(place), pretrained(place)
-    most = getattr(net.config, "max_position_embeddings", None)
-    if most is not None and length > most:
-        raise OptionError(f"length={length} and {encoder} reads {most} tokens at most: lower it")
+    check_length(net, encoder, length)
     raw = net.get_input_embeddings().weight.detach().float()
     if len(tokenizer) > len(raw):
         raise DataError(

@@ -67,7 +67,6 @@ def hf(
     rows: TrainRows = None,
 ) -> Problem[Rows]:
     """Any Hugging Face text data set: by name, or a local folder (of save_to_disk, or of files that `datasets` reads)."""
-    columns = Columns(text, pair, label)
-    tables, names = read_texts(data, name, subset, columns)
+    tables, columns, names = read_texts(data, name, subset, Columns(text, pair, label))
     corpus = table_corpus(tables, columns, names, source=name or str(data and data.name), rows=rows)
     return text_problem(corpus, space=space, encoder=encoder, length=length, vocabulary=vocabulary, width=width)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import lzma
+import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -15,7 +19,7 @@ from .corpus import Corpus, Text, corpus
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SPLITS", "Columns", "read_tables", "table_corpus"]
+__all__ = ["LABELS", "SPLITS", "Columns", "read_tables", "table_corpus"]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -23,10 +27,17 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 TEXTS = ("text", "sentence", "review", "content", "question")
-PAIRS = (("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "sentence"))
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("question1", "question2"),
+    ("premise", "hypothesis"),
+    ("question", "sentence"),
+    ("text", "pair"),  # our own export
+)
 LABELS = ("label", "labels", "class", "coarse_label", "gold_label", "is_duplicate", "category", "target")
 KINDS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 UNLABELLED = (-1, "-1", "-")
+PART = re.compile(r"-\d+-of-(\d+)")  # train-00000-of-00002
 
 
 @dataclass(frozen=True)
@@ -47,19 +58,22 @@ def table_corpus(
     source: str,
     rows: int | None = None,
 ) -> Corpus:
-    """A corpus of tables. Rows whose label is -1 or "-" are left out; where the test rows have no labels, the validation rows
-    are scored in their place (as is usual for GLUE) and a val split is drawn from train.
+    """A corpus of tables. Rows without a label are left out: "-", and -1 where the classes have names or where a split holds
+    nothing else (elsewhere it is a class). Where the test rows have no labels, the validation rows are scored in their place (as
+    is usual for GLUE) and a val split is drawn from train.
 
     Raises OptionError for columns that are not there, DataError for labels and texts that cannot be used.
     """
-    first = list(next(iter(tables.values())))
-    texts, label = _columns(columns, first, source)
+    texts, label = _columns(columns, list(tables.get("train") or next(iter(tables.values()))), source)
     parts: dict[str, tuple[list[Text], list[Any]]] = {}
     for split, table in tables.items():
+        if split == "test" and label not in table:
+            continue
         for name in (*texts, label):
             if name not in table:
-                raise DataError(f"{source}: the {split} table has no column {name!r}, which the first one has")
-        labelled = [i for i, value in enumerate(table[label]) if _plain(value) not in UNLABELLED]
+                raise DataError(f"{source}: the {split} table has no column {name!r}, which that of train has")
+        marks = UNLABELLED if class_names or all(_plain(v) in UNLABELLED for v in table[label]) else ("-",)
+        labelled = [i for i, value in enumerate(table[label]) if _plain(value) not in marks]
         said = [_text([table[name][i] for name in texts]) for i in labelled]
         if labelled:
             parts[split] = said, [_label(table[label][i], source, split, i) for i in labelled]
@@ -76,6 +90,8 @@ def _columns(asked: Columns, every: Sequence[str], source: str) -> tuple[list[st
     for name in (asked.text, asked.pair, asked.label):
         if name is not None and name not in every:
             raise OptionError(f"{source} has no column {name!r}.{choices(name, every)}")
+    if asked.pair is not None and asked.text is None:
+        raise OptionError(f"pair={asked.pair} is the second text of a pair: name the column of the first with text=")
     if asked.text is not None:
         texts = [name for name in (asked.text, asked.pair) if name is not None]
     else:
@@ -109,7 +125,7 @@ def _text(parts: Sequence[Any]) -> Text:
 def _label(value: Any, source: str, split: str, i: int) -> Any:
     value = _plain(value)
     if value is None or value == "":
-        raise DataError(f"{source}: row {i} of {split} has no label: fill it in, or mark unlabelled rows with -1")
+        raise DataError(f"{source}: row {i} of {split} has no label: fill it in, or mark rows without one with -")
     if not isinstance(value, int | str):
         raise DataError(
             f"{source}: the label of row {i} of {split} is {value!r}: expected class numbers or class names; is that the "
@@ -146,32 +162,60 @@ def _classes(
 
 
 def read_tables(data: Path, columns: Columns) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
-    """The tables of a file (one split, or a column that says which), or of a folder with a file for each split; and the class
-    names of its `classes.json`, where it has one. Raises DataError."""
+    """The tables of a file (one split, or a column that says which), or of a folder with a file, or numbered parts, for each
+    split; and the class names of its `classes.json`, where it has one. Raises DataError, and OptionError for a split column of
+    files that are split already."""
     if data.is_file():
         return _by_split(_read(data), columns.split, data.name), []
-    files: dict[str, Path] = {}
-    for split, names in SPLITS.items():
-        fitting = [f for f in sorted(data.iterdir()) if _kind(f) and _stem(f) in names]
-        if fitting:
-            files[split] = fitting[0]
-    alone = [f for f in sorted(data.iterdir()) if _kind(f)]
-    if "train" not in files and len(alone) == 1:
-        tables = _by_split(_read(alone[0]), columns.split, alone[0].name)
-    elif "train" not in files:
+    every = [file for file in sorted(data.iterdir()) if _kind(file)]
+    files = {split: [file for file in every if _stem(file) in names] for split, names in SPLITS.items()}
+    if files["train"] and columns.split is not None:
+        raise OptionError(
+            f"split={columns.split}: {data.name} has a file for each split; leave it out, or give one file"
+        )
+    if files["train"]:
+        tables = {split: _whole(found) for split, found in files.items() if found}
+    elif len(every) == 1:
+        tables = _by_split(_read(every[0]), columns.split, every[0].name)
+    else:
         raise DataError(
             f"{data} holds no table of training texts: expected train{'|'.join(KINDS)} (compressed or not), or one file; "
             f"it has {', '.join(sorted(f.name for f in data.iterdir())[:8]) or 'nothing'}"
         )
-    else:
-        tables = {split: _read(file) for split, file in files.items()}
-    said = data / "classes.json"
-    return tables, list(json.loads(said.read_text("utf-8"))) if said.is_file() else []
+    return tables, _class_names(data / "classes.json")
 
 
 def _stem(file: Path) -> str:
     """train of train.csv.xz and of train-00000-of-00001.parquet."""
-    return file.name.partition(".")[0].partition("-0")[0].lower()
+    return PART.split(file.name.partition(".")[0])[0].lower()
+
+
+def _whole(files: Sequence[Path]) -> dict[str, list[Any]]:
+    """The table of one file, or of all its numbered parts. Raises DataError where a part is missing, or files contradict."""
+    parts = [PART.search(file.name) for file in files]
+    wanted = {int(part[1]) if part else 1 for part in parts}
+    if wanted != {len(files)}:
+        raise DataError(
+            f"{', '.join(file.name for file in files)} in {files[0].parent}: expected one file, or all parts of it "
+            "(train-00000-of-00002.parquet and train-00001-of-00002.parquet)"
+        )
+    tables = [_read(file) for file in files]
+    for file, table in zip(files, tables, strict=True):
+        if table.keys() != tables[0].keys():
+            raise DataError(f"{file} has the columns {', '.join(table)}, and {files[0].name} {', '.join(tables[0])}")
+    return {name: [value for table in tables for value in table[name]] for name in tables[0]}
+
+
+def _class_names(file: Path) -> list[str]:
+    if not file.is_file():
+        return []
+    try:
+        names = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}; expected a list of class names") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{file} holds {str(names)[:60]}: expected a list of class names")
+    return names
 
 
 def _kind(file: Path) -> str | None:
@@ -201,9 +245,13 @@ def _read(file: Path) -> dict[str, list[Any]]:
             f"{file} is not in UTF-8 ({error.reason} at byte {error.start}): convert it, for instance with "
             "`iconv -f latin1 -t utf8`"
         ) from error
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except BROKEN as error:
         raise DataError(f"{file} cannot be read as {kind}: {error}") from error
     return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+BROKEN = (OSError, ValueError, EOFError, ImportError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
+"""What pandas raises for a file that is no table, that was cut short, or whose compression it cannot undo."""
 
 
 def _by_split(table: dict[str, list[Any]], split: str | None, source: str) -> dict[str, dict[str, list[Any]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ddcore.errors import DataError
 from ddcore.problem import Preprocessing
 
 from .corpus import Corpus, joined
@@ -52,14 +53,22 @@ def standardised(x: Tensor) -> Preprocessing:  # (n, d), the training rows
 
 def corpus_vectors(corpus: Corpus) -> Tensor:  # (n, d)
     """Latent semantic analysis (Deerwester et al. 1990): tf-idf of words and pairs of words, projected on the leading singular
-    vectors of the training texts, of length one."""
+    vectors of the training texts, of length one. Raises DataError where these share too few words."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[!?]")
-    counts = tfidf.fit_transform([joined(text) for text in corpus.train])
-    width = min(LSA_WIDTH, min(counts.shape) - 1)
+    try:
+        counts = tfidf.fit_transform([joined(text) for text in corpus.train])
+        width = min(LSA_WIDTH, min(counts.shape) - 1)
+    except ValueError:  # no word is in two texts
+        width = 0
+    if width < 1:
+        raise DataError(
+            f"the {len(corpus.train)} training texts share fewer than two words, too few for sentence vectors of their own: give "
+            "more texts, or the encoder of a checkpoint"
+        )
     svd = TruncatedSVD(width, random_state=0).fit(counts)
     found = svd.transform(tfidf.transform([joined(text) for text in corpus.texts]))
     return torch.from_numpy(normalize(found)).float()
@@ -67,10 +76,12 @@ def corpus_vectors(corpus: Corpus) -> Tensor:  # (n, d)
 
 @torch.no_grad()
 def checkpoint_vectors(place: str, texts: Sequence[Text], length: int, size: int = 64) -> Tensor:  # (n, d)
-    """The mean of the last hidden states over the tokens, of length one (Reimers and Gurevych 2019)."""
-    from .checkpoints import checkpoint_tokenizer, pretrained
+    """The mean of the last hidden states over the tokens, of length one (Reimers and Gurevych 2019). Raises OptionError where
+    texts may be longer than the network reads."""
+    from .checkpoints import check_length, checkpoint_tokenizer, pretrained
 
     tokenizer, net = checkpoint_tokenizer(place), pretrained(place).eval()
+    check_length(net, place, length)
     order = sorted(
         range(len(texts)), key=lambda i: len(joined(texts[i]))
     )  # texts of like length together: little padding

@@ -86,8 +86,18 @@ def test_a_method_runs_on_its_network(problem):
 
 
 def test_texts_longer_than_the_network_are_asked_for_in_vain(corpus_of, checkpoint):
-    with pytest.raises(OptionError, match=r"length=64 and .* reads 24 tokens at most"):
-        text_problem(corpus_of(), encoder=str(checkpoint))
+    for space in ("tokens", "sentence"):
+        with pytest.raises(OptionError, match=r"length=64 and .* reads 24 tokens at most"):
+            text_problem(corpus_of(), space=space, encoder=str(checkpoint))
+
+
+def test_a_tokenizer_that_cannot_pad_is_refused(corpus_of, checkpoint, tmp_path):
+    hf = transformers()
+    words = hf.AutoTokenizer.from_pretrained(checkpoint).backend_tokenizer
+    hf.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(tmp_path)
+    hf.AutoModel.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    with pytest.raises(DataError, match="no token for padding and none for the end of a text"):
+        text_problem(corpus_of(), encoder=str(tmp_path), length=12)
 
 
 def test_a_tokenizer_of_another_checkpoint_is_refused(corpus_of, checkpoint, tmp_path):

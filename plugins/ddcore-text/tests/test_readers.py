@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ddcore_text.corpus import corpus
 from ddcore_text.docstrings import first_paragraph
+from ddcore_text.problems import text_problem
 
 import ddcore
 from ddcore.errors import ArtifactError, DataError, OptionError
@@ -87,8 +88,97 @@ def test_a_hugging_face_folder_reads_like_the_table(write, tmp_path):
     problem = ddcore.load("text/hf", data=tmp_path / "saved", width=4)
     assert problem.class_names == ("a", "b")
     assert problem.data.corpus.texts == load(write("a.csv", csv_lines())).data.corpus.texts
-    with pytest.raises(DataError, match="no training text of class ENTY"):  # a standard takes the same folder
+    assert ddcore.load("text/imdb", data=tmp_path / "saved", width=4).class_names == (
+        "a",
+        "b",
+    )  # as the folder names them
+    with pytest.raises(DataError, match=r"text/trec has the classes ABBR, ENTY.*and .*saved names a, b"):
         ddcore.load("text/trec", data=tmp_path / "saved", width=4)
+
+
+def test_the_column_of_classes_is_the_one_that_is_a_class_by_type(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    number, mood = datasets.Value("int64"), datasets.ClassLabel(names=["glad", "sad"])
+    columns = {"text": [t for t, _ in ROWS], "label": [k + 5 for _, k in ROWS], "intent": [1 - k for _, k in ROWS]}
+    features = datasets.Features({"text": datasets.Value("string"), "label": number, "intent": mood})
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(tmp_path / "saved")
+    problem = ddcore.load("text/hf", data=tmp_path / "saved", width=4)
+    assert problem.class_names == ("glad", "sad")
+    assert problem.data.y.tolist() == columns["intent"]
+    asked = ddcore.load("text/hf", data=tmp_path / "saved", width=4, label="label")
+    assert asked.class_names == ("5", "6")
+
+
+STANDARDS = {  # the columns and the classes of the hub's cards
+    "sst2": (["sentence"], "label", ["negative", "positive"]),
+    "qqp": (["question1", "question2"], "label", ["not_duplicate", "duplicate"]),
+    "mnli": (["premise", "hypothesis"], "label", ["entailment", "neutral", "contradiction"]),
+    "qnli": (["question", "sentence"], "label", ["entailment", "not_entailment"]),
+    "mrpc": (["sentence1", "sentence2"], "label", ["not_equivalent", "equivalent"]),
+    "ag-news": (["text"], "label", ["World", "Sports", "Business", "Sci/Tech"]),
+    "imdb": (["text"], "label", ["negative", "positive"]),
+    "trec": (["text"], "coarse_label", ["ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM"]),
+}
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_a_standard_knows_its_columns_and_classes(write, tmp_path, name):
+    columns, label, classes = STANDARDS[name]
+    rows = [
+        {**{c: f"this {c} is one of the {k}" for c in columns}, label: k, "idx": 0}
+        for _ in range(4)
+        for k in range(len(classes))
+    ]
+    write("train.jsonl", [json.dumps(row) for row in rows])
+    problem = ddcore.load(f"text/{name}", data=tmp_path, width=4)
+    assert problem.class_names == tuple(classes)
+    for row, text, y in zip(rows, problem.data.texts(range(len(rows))), problem.data.y.tolist(), strict=True):
+        assert (text if isinstance(text, tuple) else (text,)) == tuple(row[c] for c in columns)
+        assert y == row[label]
+    (tmp_path / "classes.json").write_text(json.dumps(classes[::-1]))
+    assert ddcore.load(f"text/{name}", data=tmp_path, width=4).class_names == tuple(classes[::-1])
+
+
+def test_test_rows_without_labels_are_left_out(write, tmp_path):
+    lines = ["sentence\tlabel", *(f"{t}\t{k}" for t, k in ROWS)]
+    write("train.tsv", lines)
+    write("dev.tsv", lines[:9])
+    write("test.tsv", ["index\tsentence", "0\ta story of nothing"])  # as GLUE has them
+    problem = ddcore.load("text/sst2", data=tmp_path, width=4)
+    assert len(problem.data.ids(split="test")) == 8
+    marked = write("test.tsv", ["sentence\tlabel", "a story of nothing\t-1"])  # as the hub has them
+    assert ddcore.load("text/sst2", data=tmp_path, width=4).fingerprint() == problem.fingerprint()
+    marked.unlink()
+    write("dev.tsv", ["index\tsentence", "0\ta story of nothing"])
+    with pytest.raises(DataError, match="val table has no column 'label'"):
+        ddcore.load("text/sst2", data=tmp_path, width=4)
+
+
+def test_minus_one_is_a_class_where_it_stands_among_others(write, tmp_path):
+    rows = [(f"{word} number {i} of a story", k) for i in range(10) for word, k in zip("abc", (-1, 0, 1), strict=True)]
+    problem = load(write("train.csv", csv_lines(rows)))
+    assert problem.class_names == ("-1", "0", "1")
+    assert problem.data.y.tolist() == [k + 1 for _, k in rows]
+    (tmp_path / "classes.json").write_text('["no", "yes"]')  # then 0 and 1 are the classes, and -1 is no answer
+    assert load(tmp_path).data.y.tolist() == [k for _, k in rows if k >= 0]
+
+
+def test_all_parts_of_a_split_are_read(write, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    for part in range(2):
+        frame = pandas.DataFrame(ROWS[20 * part : 20 * part + 20], columns=["text", "label"])
+        frame.to_parquet(tmp_path / f"train-0000{part}-of-00002.parquet")
+    assert list(load(tmp_path).data.corpus.texts) == [t for t, _ in ROWS]
+    extra = write("train.csv", csv_lines())
+    with pytest.raises(DataError, match=r"train\.csv in .*expected one file, or all parts"):
+        load(tmp_path)
+    extra.unlink()
+    frame.rename(columns={"text": "words"}).to_parquet(tmp_path / "train-00001-of-00002.parquet")
+    with pytest.raises(DataError, match="has the columns words, label, and train-00000-of-00002.parquet text, label"):
+        load(tmp_path)
+    (tmp_path / "train-00001-of-00002.parquet").unlink()
+    with pytest.raises(DataError, match="all parts of it"):
+        load(tmp_path)
 
 
 @pytest.mark.skipif("DDCORE_TEST_DATA" not in os.environ, reason="needs the data sets of DDCORE_TEST_DATA")
@@ -152,6 +242,39 @@ def test_missing_columns_are_named_with_those_there_are(write):
         load(file, text="word")
     with pytest.raises(OptionError, match=r"which column of b\.csv holds the class"):
         load(write("b.csv", csv_lines(head="text,number")))
+
+
+def test_options_that_would_do_nothing_are_refused(write, tmp_path):
+    write("train.csv", csv_lines([(f'{t}","and then', n) for t, n in ROWS], "premise,hypothesis,label"))
+    with pytest.raises(OptionError, match="pair=hypothesis is the second text of a pair: name .* with text="):
+        load(tmp_path, pair="hypothesis")
+    with pytest.raises(OptionError, match=r"split=part: .* has a file for each split"):
+        load(tmp_path, split="part")
+
+
+@pytest.mark.parametrize("ending", ["xz", "gz", "bz2", "zip"])
+def test_files_that_were_cut_short_are_named(tmp_path, ending):
+    pandas = pytest.importorskip("pandas")
+    file = tmp_path / f"all.csv.{ending}"
+    pandas.DataFrame(ROWS, columns=["text", "label"]).to_csv(file, index=False)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"all\.csv\.\w+ cannot be read as \.csv"):
+        load(file)
+
+
+@pytest.mark.parametrize(("names", "said"), [("[", "cannot be read"), ('{"0": "a"}', "expected a list of class names")])
+def test_class_names_that_are_none(write, tmp_path, names, said):
+    write("train.csv", csv_lines())
+    (tmp_path / "classes.json").write_text(names)
+    with pytest.raises(DataError, match=said):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("texts", [["one", "two", "three", "four"], ["same", "same", "other", "four"]])
+def test_texts_that_share_no_words_have_no_vectors(texts):
+    few = corpus({split: (texts, [0, 1, 0, 1]) for split in ("train", "val", "test")}, ["a", "b"], source="here")
+    with pytest.raises(DataError, match="share fewer than two words"):
+        text_problem(few, space="sentence")
 
 
 def test_a_folder_without_tables(tmp_path):
