@@ -7,7 +7,6 @@ folder is not of its form, and says what it expected.
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from .rows import Rows, RowSynthetic
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["Importer", "from_pt", "import_set", "load_tensors", "row_synthetic"]
+__all__ = ["Importer", "by_class", "from_pt", "import_set", "load_tensors", "probabilities", "row_synthetic"]
 
 Importer = Callable[[Path, Problem[Any]], Synthetic[Any]]
 
@@ -83,12 +82,10 @@ def from_pt(path: Path, problem: Problem[Any]) -> RowSynthetic:
         lr = load_tensors(path / "lr_best.pt") if (path / "lr_best.pt").is_file() else None
     else:
         x, y, lr = *_pair(load_tensors(path), path), None
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise ArtifactError(
-            f"{path} holds {type(x).__name__} and {type(y).__name__}, not two tensors: expected {LAYOUTS}"
-        )
+    if not _numbers(x) or not _numbers(y):
+        raise ArtifactError(f"{path} holds {_what(x)} and {_what(y)}, not two dense tensors: expected {LAYOUTS}")
     synthetic = row_synthetic(problem, x.detach().float(), y.detach(), str(path))
-    return synthetic if lr is None else synthetic.start_step_size(_positive(float(lr), path))
+    return synthetic if lr is None else synthetic.start_step_size(_step_size(lr, path / "lr_best.pt"))
 
 
 def load_tensors(file: Path, expected: str = LAYOUTS) -> Any:
@@ -96,7 +93,7 @@ def load_tensors(file: Path, expected: str = LAYOUTS) -> Any:
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # the bytes are anyone's, and so is what the reader stumbles over
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(
             f"{file} cannot be read as tensors (code in it is never run): {first}. Expected {expected}"
@@ -110,14 +107,26 @@ def _pair(found: Any, path: Path) -> tuple[Any, Any]:
             return found[0][0], found[0][1]
     elif isinstance(found, Mapping) and {"x", "y"} <= found.keys():
         return found["x"], found["y"]
-    what = f"keys {', '.join(map(str, found))}" if isinstance(found, Mapping) else f"a {type(found).__name__}"
-    raise ArtifactError(f"{path} holds {what}: expected {LAYOUTS}")
+    raise ArtifactError(f"{path} holds {_what(found)}: expected {LAYOUTS}")
 
 
-def _positive(lr: float, path: Path) -> float:
-    if not (math.isfinite(lr) and lr > 0):
-        raise ArtifactError(f"{path / 'lr_best.pt'} holds {lr}, and a learning rate is a positive number")
-    return lr
+def _step_size(found: Any, file: Path) -> float:
+    lr = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
+    if not isinstance(lr, int | float | np.floating) or not (math.isfinite(lr) and lr > 0):
+        raise ArtifactError(f"{file} holds {_what(lr)}, and a learning rate is a positive number")
+    return float(lr)
+
+
+def _numbers(found: Any) -> bool:
+    return isinstance(found, Tensor) and found.layout == torch.strided and not found.is_complex()
+
+
+def _what(found: Any) -> str:
+    if isinstance(found, Tensor):
+        return f"a tensor of shape {tuple(found.shape)}"
+    if isinstance(found, Mapping):
+        return f"keys {', '.join(map(str, found))}"
+    return str(found) if isinstance(found, int | float) else f"a {type(found).__name__}"
 
 
 def row_synthetic(
@@ -128,30 +137,50 @@ def row_synthetic(
     real = problem.data.take(problem.data.ids()[:1])
     if not isinstance(real, Rows):
         raise NotSupported(f"a row of {problem.name} is more than a tensor with a label: it has importers of its own")
-    k = problem.task.targets(real).shape[1]
     if x.shape[1:] != real.x.shape[1:]:
-        theirs, ours = (" x ".join(map(str, shape[1:])) for shape in (x.shape, real.x.shape))
+        theirs, ours = (" x ".join(map(str, shape[1:])) or "single numbers" for shape in (x.shape, real.x.shape))
         raise ArtifactError(
             f"the rows in {where} are {theirs} and those of {problem.name} are {ours}: load the problem to match"
         )
-    if len(x) != len(y) or not len(x):
-        raise ArtifactError(
-            f"{where} holds {len(x)} rows and {len(y)} labels: there is one label a row, and a row at least"
-        )
     if not bool(x.isfinite().all()):
         raise ArtifactError(f"{where} holds NaN or infinity: it cannot be trained on")
+    order, counts, labels = by_class(problem, y, len(x), where)
+    return RowSynthetic(counts, x[order], labels)
+
+
+def by_class(
+    problem: Problem[Any], y: Tensor, rows: int, where: str
+) -> tuple[Tensor, dict[int, int], kinds.Labels | None]:  # y: (n,) or (n, k)
+    """The order that makes rows group-major (n,), how many each class has, and, where `y` is (n, k), the labels in that order:
+    probabilities where rows are, and else their softmax. Raises ArtifactError for labels that are not one a row, are of no class
+    of `problem`, or are no numbers that a label can be."""
+    k = problem.task.targets(problem.data.take(problem.data.ids()[:1])).shape[1]
+    if y.ndim not in (1, 2):
+        raise ArtifactError(
+            f"the labels in {where} are of shape {tuple(y.shape)}: expected (n,) class numbers or (n, {k})"
+        )
+    if len(y) != rows or not rows:
+        raise ArtifactError(
+            f"{where} holds {rows} rows and {len(y)} labels: there is one label a row, and a row at least"
+        )
     if y.ndim == 2 and y.shape[1] != k:
         raise ArtifactError(f"the labels in {where} are of {y.shape[1]} classes and {problem.name} has {k}")
-    soft = _probabilities(y.float()) if y.ndim == 2 else None
+    if not bool(y.isfinite().all()):
+        raise ArtifactError(f"the labels in {where} hold NaN or infinity: a row has a class number, or {k} numbers")
+    if y.ndim == 1 and bool((fractions := y.double() % 1 != 0).any()):
+        raise ArtifactError(
+            f"the labels in {where} hold {y[fractions][0]:g}: a class is a whole number, from 0 to {k - 1}"
+        )
+    soft = None if y.ndim == 1 else y.float() if probabilities(y) else y.float().softmax(1)
     classes = (y if soft is None else soft.argmax(1)).long()
     if unknown := sorted(set(classes.tolist()) - set(problem.data.groups)):
         raise ArtifactError(f"{where} has labels {unknown} that no training row of {problem.name} has")
     order = classes.argsort(stable=True)
     counts = {g: n for g in problem.data.groups if (n := int((classes == g).sum()))}
-    labels = None if soft is None else kinds.probabilities(soft[order])
-    return RowSynthetic(counts, x[order], labels)
+    return order, counts, None if soft is None else kinds.probabilities(soft[order])
 
 
-def _probabilities(y: Tensor) -> Tensor:  # (n, k)
-    already = bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y)), atol=1e-4)
-    return y if already else y.softmax(1)
+def probabilities(y: Tensor) -> bool:  # (n, k)
+    """Whether each row is at least 0 and sums to 1."""
+    y = y.double()
+    return bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y), dtype=y.dtype), atol=1e-4)

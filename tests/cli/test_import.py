@@ -32,6 +32,21 @@ def test_data_is_found_again_where_it_was(ok, theirs, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        (None, "res_DC.pt cannot be read as tensors"),
+        ({"data": [[torch.zeros(2, 3), torch.arange(2)]]}, "the rows in res_DC.pt are 3"),
+        ({"x": torch.zeros(2, 2), "y": torch.tensor([0.0, 0.5])}, "a class is a whole number"),
+    ],
+)
+def test_a_malformed_file_is_one_clear_error(refused, theirs, tmp_path, saved, said):
+    theirs.write_bytes(theirs.read_bytes()[:200]) if saved is None else torch.save(saved, theirs)
+    message = refused("import", "res_DC.pt", "--from", "pt", "--problem", "toy/dots", "--out", "kept")
+    assert said in " ".join(message.split())
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--from", "ptt", "--problem", "toy/dots"], "no importer 'ptt'"),

@@ -66,7 +66,7 @@ def test_mtts_and_datms_folders(tmp_path, problem, rows, logits):
     soft[torch.arange(6), y] += 9
     torch.save(x, tmp_path / "images_best.pt")
     torch.save(soft if logits else y, tmp_path / "labels_best.pt")
-    torch.save(0.03, tmp_path / "lr_best.pt")
+    torch.save(torch.tensor(0.03) if logits else 0.03, tmp_path / "lr_best.pt")
     s = from_pt(tmp_path, problem)
     assert s.step_size().item() == pytest.approx(0.03)
     if logits:
@@ -121,15 +121,23 @@ X, Y = torch.zeros(3, 1, 8, 8), torch.arange(3)
     ("saved", "said"),
     [
         ({"weights": X}, "holds keys weights: expected a .pt file of DC"),
-        (X, "holds a Tensor: expected"),
+        (X, r"holds a tensor of shape \(3, 1, 8, 8\): expected"),
         ({"data": []}, "expected"),
-        ({"data": [[X, [0, 1, 2]]]}, "Tensor and list, not two tensors"),
+        ({"data": [[X, [0, 1, 2]]]}, r"a tensor of shape \(3, 1, 8, 8\) and a list, not two dense tensors"),
+        ({"x": X, "y": Y.to_sparse()}, "not two dense tensors"),
+        ({"x": X.to(torch.complex64), "y": Y}, "not two dense tensors"),
+        ({"x": torch.tensor(0.0), "y": Y}, "are single numbers and those of"),
         ({"x": torch.zeros(3, 3, 8, 8), "y": Y}, "are 3 x 8 x 8 and those of image/toy are 1 x 8 x 8"),
         ({"x": X, "y": Y[:2]}, "3 rows and 2 labels"),
         ({"x": X[:0], "y": Y[:0]}, "0 rows and 0 labels"),
         ({"x": X / 0, "y": Y}, "NaN or infinity"),
         ({"x": X, "y": torch.ones(3, 10) / 10}, "of 10 classes and image/toy has 3"),
         ({"x": X, "y": Y + 1}, r"labels \[3\] that no training row"),
+        ({"x": X, "y": torch.tensor(0)}, r"of shape \(\): expected \(n,\) class numbers or \(n, 3\)"),
+        ({"x": X, "y": torch.eye(3)[..., None]}, r"of shape \(3, 3, 1\): expected"),
+        ({"x": X, "y": Y + 0.5}, "hold 0.5: a class is a whole number, from 0 to 2"),
+        ({"x": X, "y": Y / 0}, "labels in .* hold NaN or infinity"),
+        ({"x": X, "y": torch.eye(3).log()}, "labels in .* hold NaN or infinity"),
     ],
 )
 def test_what_is_of_another_form_is_refused_with_what_was_expected(tmp_path, problem, saved, said):
@@ -138,13 +146,47 @@ def test_what_is_of_another_form_is_refused_with_what_was_expected(tmp_path, pro
         from_pt(tmp_path / "set.pt", problem)
 
 
+@pytest.mark.parametrize(
+    "y", [Y.double(), Y.to(torch.uint8), torch.eye(3, dtype=torch.int64)], ids=lambda y: str(y.dtype)
+)
+def test_labels_of_any_type_of_number(tmp_path, problem, y):
+    torch.save({"x": X, "y": y}, tmp_path / "set.pt")
+    assert torch.equal(from_pt(tmp_path / "set.pt", problem).batch().y, Y if y.ndim == 1 else torch.eye(3))
+
+
+def test_bytes_that_are_no_file_of_torch(tmp_path, problem, rows):
+    """Cut short anywhere, or never written by torch: one error."""
+    whole = dc_file(tmp_path / "whole.pt", *rows).read_bytes()
+    torch.save({"x": rows[0], "y": rows[1]}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    old, rng = (tmp_path / "old.pt").read_bytes(), random.Random(0)
+    cut = [content[: len(content) * i // 10] for content in (whole, old) for i in range(10)]
+    noise = [rng.randbytes(rng.randrange(1, 400)) for _ in range(100)]
+    for content in (*cut, *noise, b"x,y\n1,2\n", b"\x80\x02."):
+        (tmp_path / "bad.pt").write_bytes(content)
+        with pytest.raises(ArtifactError, match=r"bad\.pt cannot be read as tensors"):
+            from_pt(tmp_path / "bad.pt", problem)
+
+
+@pytest.mark.parametrize(
+    ("lr", "said"),
+    [
+        (-1.0, "holds -1.0, and"),
+        (float("nan"), "holds nan, and"),
+        ({"lr": 0.1}, "holds keys lr, and"),
+        (torch.ones(2), r"holds a tensor of shape \(2,\), and"),
+        ("fast", "holds a str, and"),
+    ],
+)
+def test_a_learning_rate_is_one_positive_number(tmp_path, problem, lr, said):
+    for name, saved in (("images", X), ("labels", Y), ("lr", lr)):
+        torch.save(saved, tmp_path / f"{name}_best.pt")
+    with pytest.raises(ArtifactError, match=rf"lr_best\.pt {said} a learning rate is a positive number"):
+        from_pt(tmp_path, problem)
+
+
 def test_folders_files_and_forms_that_are_not_there(tmp_path, problem):
     torch.save(X, tmp_path / "images_best.pt")
     with pytest.raises(ArtifactError, match=r"no labels_best\.pt"):
-        from_pt(tmp_path, problem)
-    torch.save(Y, tmp_path / "labels_best.pt")
-    torch.save(-1.0, tmp_path / "lr_best.pt")
-    with pytest.raises(ArtifactError, match="a learning rate is a positive number"):
         from_pt(tmp_path, problem)
     with pytest.raises(DataError, match="nothing at"):
         import_set(tmp_path / "absent.pt", "pt", problem)

@@ -1,4 +1,4 @@
-"""Condensed graphs that other code made: GraphSlim's and GCond's files."""
+"""Condensed graphs that other code made: GraphSlim's files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ddcore import labels as kinds
 from ddcore.errors import ArtifactError, NotSupported
-from ddcore.importers import load_tensors
+from ddcore.importers import by_class, load_tensors
 from ddcore.problem import Problem
 
 from .batch import Graph
@@ -23,13 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["from_graphslim"]
 
 EXPECTED = (
-    "a folder with feat_*.pt (nodes, features), label_*.pt (nodes,) and, where there are edges, adj_*.pt (nodes, nodes)"
+    "a folder with feat_*.pt (nodes, features), label_*.pt (nodes,) or (nodes, classes) and, where there are edges, "
+    "adj_*.pt (nodes, nodes)"
 )
 
 
 def from_graphslim(path: Path, problem: Problem[Graph]) -> CondensedGraph:
-    """The nodes, classes and edges in the files that GraphSlim and GCond save, one of each in the folder. Self loops are left
-    out: networks bring their own. Raises ArtifactError where the files do not fit each other or the problem."""
+    """The nodes, classes and edges in the files that GraphSlim saves, one of each in the folder. Self loops are left out:
+    networks bring their own. Labels (n, k) are probabilities where rows are, and else logits. Raises ArtifactError where the
+    files do not fit each other or the problem."""
     real = problem.data.take(problem.data.ids()[:1])
     if not isinstance(real, Graph):
         raise NotSupported(f"{problem.name} is not of nodes")
@@ -40,18 +41,13 @@ def from_graphslim(path: Path, problem: Problem[Graph]) -> CondensedGraph:
         raise ArtifactError(
             f"{path}: features are {tuple(x.shape)}, and a node of {problem.name} has {real.x.shape[1]}"
         )
-    if len(y) != len(x) or (adj is not None and adj.shape != (len(x), len(x))):
-        shapes = ", ".join(str(tuple(t.shape)) for t in (x, y, adj) if t is not None)
-        raise ArtifactError(f"{path}: {shapes} do not fit each other: expected {EXPECTED}")
-    k = problem.task.targets(real).shape[1]
-    if y.ndim == 2 and y.shape[1] != k:
-        raise ArtifactError(f"{path}: labels of {y.shape[1]} classes, and {problem.name} has {k}")
-    classes = (y.argmax(1) if y.ndim == 2 else y).long()
-    if unknown := sorted(set(classes.tolist()) - set(problem.data.groups)):
-        raise ArtifactError(f"{path}: classes {unknown} that no training node of {problem.name} has")
-    order = classes.argsort(stable=True)
-    counts = {g: n for g in problem.data.groups if (n := int((classes == g).sum()))}
-    labels = kinds.probabilities(y[order].float().softmax(1)) if y.ndim == 2 else None
+    if adj is not None and adj.shape != (len(x), len(x)):
+        raise ArtifactError(
+            f"{path}: features {tuple(x.shape)} and edges {tuple(adj.shape)} do not fit each other: expected {EXPECTED}"
+        )
+    if not all(bool(t.isfinite().all()) for t in (x, adj) if t is not None):
+        raise ArtifactError(f"{path}: features or edges hold NaN or infinity: they cannot be trained on")
+    order, counts, labels = by_class(problem, y, len(x), str(path))
     if adj is None or not (off := adj.float() * (1 - torch.eye(len(x)))).any():
         return FeaturesOnly(counts, x[order].float(), labels)
     return DenseGraph(counts, x[order].float(), off[order][:, order], labels)
@@ -66,4 +62,6 @@ def _one(path: Path, name: str) -> Tensor | None:
     found: Any = load_tensors(files[0], EXPECTED)
     if not isinstance(found, Tensor):
         raise ArtifactError(f"{files[0]} holds a {type(found).__name__}, not a tensor: expected {EXPECTED}")
+    if found.is_complex():
+        raise ArtifactError(f"{files[0]} holds complex numbers: expected {EXPECTED}")
     return (found.to_dense() if found.layout != torch.strided else found).detach()

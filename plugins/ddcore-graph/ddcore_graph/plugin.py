@@ -106,8 +106,6 @@ def ddcore_entries() -> Iterator[Entry]:
         yield Entry("method", f"graph/{name}", f"ddcore_graph.methods.{target}", summary)
     for name, summary in EXPORTERS.items():
         yield Entry("exporter", f"graph/{name}", f"ddcore_graph.export:to_{name}", summary)
-    yield Entry(
-        "importer", "graph/graphslim", "ddcore_graph.importing:from_graphslim", "What GraphSlim and GCond save."
-    )
+    yield Entry("importer", "graph/graphslim", "ddcore_graph.importing:from_graphslim", "What GraphSlim saves.")
     for name, (target, summary) in RECIPES.items():
         yield Entry("recipe", name, f"ddcore_graph.recipes:{target}", summary)

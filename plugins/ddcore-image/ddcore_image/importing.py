@@ -10,7 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from ddcore.errors import ArtifactError, NotSupported
-from ddcore.importers import row_synthetic
+from ddcore.importers import probabilities, row_synthetic
 from ddcore.packing import class_folders
 from ddcore.problem import Problem
 from ddcore.rows import Rows, RowSynthetic
@@ -70,11 +70,14 @@ def _read(file: Path, problem: Problem[Rows]) -> Tensor:  # (1, c, h, w)
 
 
 def _probabilities(table: Path, files: list[str]) -> Tensor:  # (n, k)
-    with table.open(newline="", encoding="utf-8") as text:
-        rows = {row[0]: row[1:] for row in list(csv.reader(text))[1:]}
-    if missing := [file for file in files if file not in rows]:
-        raise ArtifactError(f"{table} has no line for {missing[0]}: expected one for each of {len(files)} images")
     try:
-        return torch.tensor([[float(v) for v in rows[file]] for file in files])
-    except ValueError as error:
+        with table.open(newline="", encoding="utf-8") as text:
+            rows = {row[0]: row[1:] for row in list(csv.reader(text))[1:] if row}
+        if missing := [file for file in files if file not in rows]:
+            raise ArtifactError(f"{table} has no line for {missing[0]}: expected one for each of {len(files)} images")
+        y = torch.tensor([[float(v) for v in rows[file]] for file in files])
+    except (ValueError, csv.Error) as error:
         raise ArtifactError(f"{table}: {error}; expected a file and a probability for each class in a line") from error
+    if not probabilities(y):
+        raise ArtifactError(f"{table}: expected probabilities, at least 0 and with a sum of 1 in each line")
+    return y

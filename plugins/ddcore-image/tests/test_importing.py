@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,10 +29,10 @@ def problem(request):
     return image_problem(x, np.arange(24) % 2, splits, NAMES, depth=1, zca=request.param)
 
 
-def write(folder, images):
+def write(folder, images, name="class000_id{:03}.png"):
     folder.mkdir(parents=True)
     for i, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"class000_id{i:03}.png")
+        Image.fromarray(image).save(folder / name.format(i), quality=95)
 
 
 def pixels(n, side=8):
@@ -39,16 +40,28 @@ def pixels(n, side=8):
 
 
 @pytest.mark.parametrize(
-    "folders", [["new000", "new001"], ["00000", "00001"], ["cat", "dog"]], ids=["sre2l", "rded", "names"]
+    ("folder", "file", "names"),
+    [
+        ("new{:03}", "class{:03}_id{:03}.jpg", False),
+        ("{:05}", "class{:05}_id{:05}.jpg", False),
+        ("{}", "{:04}.png", True),
+    ],
+    ids=["sre2l", "rded", "names"],
 )
-def test_folders_are_classes_by_name_or_by_their_order(tmp_path, problem, folders):
-    images = pixels(5)
-    write(tmp_path / folders[0], images[:3])
-    write(tmp_path / folders[1], images[3:])
+def test_folders_are_classes_by_name_or_by_their_order(tmp_path, problem, folder, file, names):
+    """SRe2L writes JPEG `new000/class000_id000.jpg`, RDED `00000/class00000_id00000.jpg`."""
+    images, wanted = pixels(5), []
+    for k, some in enumerate((images[:3], images[3:])):
+        place = tmp_path / folder.format(NAMES[k] if names else k)
+        place.mkdir()
+        for i, image in enumerate(some):
+            path = place / (file.format(i) if names else file.format(k, i))
+            Image.fromarray(image).save(path, quality=90)
+            wanted.append(np.asarray(Image.open(path)))
     s = from_png(tmp_path, problem)
     assert s.counts == {0: 3, 1: 2}
     back = (undo(problem.preprocessing, s.x.detach()) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    assert np.abs(back.astype(int) - images).max() <= 1
+    assert np.abs(back.astype(int) - np.stack(wanted)).max() <= 1
 
 
 def test_images_are_brought_to_the_problems_size(tmp_path, problem):
@@ -78,6 +91,21 @@ def test_the_form_is_found_by_name(tmp_path):
     assert made.manifest["counts"] == {"0": 1}
 
 
+def test_an_imported_folder_scores(tmp_path):
+    """The class means of digits, as JPEG in SRe2L's layout, tell the classes better than a guess."""
+    digits = ddcore.load("image/digits")
+    for k in digits.data.groups:
+        rows = undo(digits.preprocessing, digits.data.take(digits.data.ids(k)).x)
+        (tmp_path / "theirs" / f"new{k:03}").mkdir(parents=True)
+        mean = Image.fromarray((rows.mean(0)[0] * 255).round().byte().numpy())
+        mean.save(tmp_path / "theirs" / f"new{k:03}" / f"class{k:03}_id000.jpg", quality=95)
+    ddcore.import_set(tmp_path / "theirs", "png", digits, method="sre2l").save(tmp_path / "kept")
+    short = replace(digits.recipe, name="short@1", epochs=20)
+    report = ddcore.evaluate(ddcore.open(tmp_path / "kept"), digits, models=["mlp"], seeds=1, protocol=short)
+    assert report.method == "sre2l"
+    assert report.score().mean > 0.3
+
+
 def test_what_is_no_such_folder_is_refused_with_what_was_expected(tmp_path, problem):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="is no folder: expected a folder for each class"):
@@ -96,3 +124,26 @@ def test_what_is_no_such_folder_is_refused_with_what_was_expected(tmp_path, prob
     (tmp_path / "soft" / "labels.csv").write_text("file,cat,dog\ncat/other.png,1,0\n")
     with pytest.raises(ArtifactError, match=r"has no line for cat/class000_id000\.png"):
         from_png(tmp_path / "soft", problem)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0.25,0.75", None),
+        ("-3,7", "at least 0 and with a sum of 1"),
+        ("nan,1", "at least 0 and with a sum of 1"),
+        ("cat,dog", "could not convert string to float: 'cat'; expected a file and a probability"),
+        ("", "has no line for"),
+        ("0.2,0.3,0.5", "of 3 classes and image has 2"),
+    ],
+)
+def test_a_table_of_labels_holds_probabilities(tmp_path, problem, line, said):
+    """Blank lines are none."""
+    write(tmp_path / "cat", pixels(1))
+    text = f"file,cat,dog\n\ncat/class000_id000.png,{line}\n\n" if line else "file,cat,dog\n\n"
+    (tmp_path / "labels.csv").write_text(text)
+    if said is None:
+        assert from_png(tmp_path, problem).batch().y.tolist() == [[0.25, 0.75]]
+    else:
+        with pytest.raises(ArtifactError, match=said):
+            from_png(tmp_path, problem)

@@ -19,10 +19,15 @@ __all__ = ["from_table"]
 def from_table(path: Path, problem: Problem[Interactions]) -> SparseUsers:
     """The users of a table in any form that `recommender/file` reads (`user_id,item_id`, RecBole's `.inter`, CSR), as whole
     interactions with the problem's items, by their ids. Raises DataError for a table that cannot be read and ArtifactError for
-    items that the problem has not."""
+    items that the problem has not, and for weights that are not positive: what did not happen has no line."""
     items = user_data(problem).items.astype(str)
     table = read_file(path)
     at = {name: i for i, name in enumerate(items.tolist())}
+    if wrong := int((table.weight <= 0).sum()):
+        raise ArtifactError(
+            f"{path} has {wrong} interactions with a weight of {table.weight.min():g}: every line is taken as an interaction, "
+            "so leave out those that are none (weight 0 or less)"
+        )
     named = table.items.astype(str)[table.item]
     if unknown := sorted(set(named.tolist()) - at.keys()):
         raise ArtifactError(

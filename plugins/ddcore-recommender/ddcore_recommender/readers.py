@@ -60,7 +60,7 @@ def read_file(path: Path, columns: Columns = Columns(), *, names: Sequence[str] 
         if kind == ".npz":
             return _arrays(path, columns)
         frame = _parquet(path) if kind == ".parquet" else _text(path, kind, names, sep)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as {kind}: {error}") from error
@@ -121,7 +121,8 @@ def _column(frame: pd.DataFrame, part: str, name: str | None, where: str) -> pd.
     if usual is None and part in ("user", "item"):
         raise DataError(
             f"{where} has the columns {', '.join(map(str, frame.columns))}, and none of them is the {part} "
-            f"({', '.join(USUAL[part][:3])} ...): name it, --set problem.{part}=NAME"
+            f"({', '.join(USUAL[part][:3])} ...): call it {USUAL[part][0]} in the file, or, where a problem is loaded, name it: "
+            f"--set problem.{part}=NAME"
         )
     return None if usual is None else frame[usual]
 

@@ -18,7 +18,7 @@ from ddcore_recommender.table import split_table
 from ddcore_recommender.users import UserSet, sparse_rows
 
 import ddcore
-from ddcore.errors import ArtifactError
+from ddcore.errors import ArtifactError, DataError
 from ddcore.exporters import export
 
 
@@ -149,7 +149,27 @@ def test_commands_score_the_discrete_users(tastes, tmp_path, monkeypatch):
     assert found["rows"] == 6
 
 
-def test_items_that_the_problem_has_not_are_refused(made, tmp_path):
-    (tmp_path / "a.csv").write_text("user_id,item_id\nu,nowhere\n")
-    with pytest.raises(ArtifactError, match=r"1 items that .* has not, such as 'nowhere'"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("user_id,item_id\nu,nowhere\n", r"1 items that .* has not, such as 'nowhere'"),
+        ("user_id,item_id,rating\nu,{item},0\n", "1 interactions with a weight of 0: every line is taken"),
+        ("user_id,item_id,rating\nu,{item},-2\nv,{item},3\n", "1 interactions with a weight of -2"),
+        ("user_id,item_id,rating\nu,{item},\n", "no finite number"),
+        ("listener,item_id\nu,{item}\n", "none of them is the user .*: call it user_id in the file"),
+        ("user_id,item_id\n", "has no lines"),
+        ("", r"cannot be read as \.csv"),
+        ("\0\x01", "has no lines"),
+    ],
+)
+def test_tables_that_are_no_users_of_the_problem_are_refused(made, tmp_path, text, said):
+    (tmp_path / "a.csv").write_text(text.format(item=made[1].data.items[0]))
+    with pytest.raises((ArtifactError, DataError), match=said):
         ddcore.import_set(tmp_path / "a.csv", "csv", made[1])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"garbage"])
+def test_a_torn_matrix_is_refused(made, tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be read as \.npz"):
+        ddcore.import_set(tmp_path / "a.npz", "csv", made[1])

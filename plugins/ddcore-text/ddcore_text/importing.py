@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ddcore import labels as kinds
 from ddcore.errors import ArtifactError
+from ddcore.importers import by_class, probabilities
 from ddcore.problem import Problem
 from ddcore.rows import Rows
 
@@ -34,17 +34,13 @@ def from_jsonl(path: Path, problem: Problem[Rows]) -> WrittenTexts:
     soft = {isinstance(label, list) for _, label in rows}
     if len(soft) > 1:
         raise ArtifactError(f"{path} has classes in some lines and probabilities in others: expected {EXPECTED}")
-    y = torch.tensor([label for _, label in rows])
-    classes = y.argmax(1) if soft == {True} else y
-    order = classes.argsort(stable=True).tolist()
-    counts = {g: n for g in problem.data.groups if (n := int((classes == g).sum()))}
-    labels = kinds.probabilities(y[order].float()) if soft == {True} else None
-    return WrittenTexts(space, counts, [rows[i][0] for i in order], labels)
+    order, counts, labels = by_class(problem, torch.tensor([label for _, label in rows]), len(rows), str(path))
+    return WrittenTexts(space, counts, [rows[i][0] for i in order.tolist()], labels)
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text("utf-8").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} cannot be read as text: {error}; expected {EXPECTED}") from error
 
@@ -57,8 +53,13 @@ def _row(line: str, at: int, names: dict[str, int], path: Path) -> tuple[str, in
         raise ArtifactError(f"{path}, line {at}: expected {EXPECTED}") from error
     if "pair" in found or not isinstance(text, str) or not text.strip():
         raise ArtifactError(f"{path}, line {at}: `text` is one text that is not empty: expected {EXPECTED}")
-    if isinstance(label, list) and len(label) == len(names):
-        return text, [float(p) for p in label]
+    if isinstance(label, list):
+        numbers = all(isinstance(p, int | float) and 0 <= p <= 1 for p in label)
+        if len(label) != len(names) or not numbers or not probabilities(torch.tensor([label])):
+            raise ArtifactError(
+                f"{path}, line {at}: {label} is not a probability for each of {len(names)} classes, which sum to 1"
+            )
+        return text, label
     if str(label) not in names:
         raise ArtifactError(f"{path}, line {at}: class {label!r} is none of {', '.join(names)}")
     return text, names[str(label)]

@@ -1,6 +1,7 @@
 """Texts come in with their labels, also for a problem with another vocabulary."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,8 +29,12 @@ def test_our_own_export_comes_back_and_scores_the_same(problem, tmp_path):
     assert again.counts == made.synthetic(problem).counts
     assert torch.equal(again.batch().x, made.synthetic(problem).batch().x)
     assert torch.equal(again.batch().y, made.synthetic(problem).batch().y)
-    kept = ddcore.import_set(file, "jsonl", problem).save(tmp_path / "kept")
-    assert torch.equal(ddcore.open(tmp_path / "kept").synthetic(problem).batch().x, kept.synthetic(problem).batch().x)
+    ddcore.import_set(file, "jsonl", problem).save(tmp_path / "kept")
+    short = replace(problem.recipe, name="short@1", epochs=5)
+    scores = [
+        ddcore.evaluate(one, problem, seeds=1, protocol=short).score() for one in (ddcore.open(tmp_path / "kept"), made)
+    ]
+    assert scores[0].values == scores[1].values
 
 
 def test_lines_of_any_order_and_probabilities(problem, tmp_path):
@@ -52,6 +57,13 @@ def test_lines_of_any_order_and_probabilities(problem, tmp_path):
         ([{"text": " ", "label": "0"}], "is not empty"),
         ([{"text": "a", "pair": "b", "label": "0"}], "one text"),
         ([{"text": "a", "label": "no such"}], "'no such' is none of"),
+        ([{"text": "a", "label": ["kitchen", "music", "weather"]}], "line 1: .* is not a probability for each of 3"),
+        ([{"text": "a", "label": [-3, 7, -3]}], "which sum to 1"),
+        ([{"text": "a", "label": [0.5, 0.5]}], "for each of 3 classes"),
+        ([{"text": "a", "label": [0.9, 0.9, 0.9]}], "which sum to 1"),
+        ([{"text": "a", "label": [float("nan"), 0.5, 0.5]}], "which sum to 1"),
+        ([{"text": "a", "label": [10**400, 0, 0]}], "which sum to 1"),
+        ([{"text": "a", "label": "music"}, {"text": "a", "label": [1, 0, 0]}], "classes in some lines"),
     ],
 )
 def test_other_lines_are_refused_with_what_was_expected(problem, tmp_path, records, said):
