@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.signal
 import soundfile
 import torch
 
@@ -19,17 +21,37 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "Clip", "Sound", "audio_files", "clip", "pack_clips", "to_clip"]
+__all__ = ["LOUDEST", "SUFFIXES", "Clip", "Recording", "audio_files", "clip", "pack_clips", "to_clip"]
 
-SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"})
+SUFFIXES = frozenset(
+    {
+        *(".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".wav"),
+        *(
+            ".aac",
+            ".amr",
+            ".ape",
+            ".m4a",
+            ".mka",
+            ".mp4",
+            ".webm",
+            ".wma",
+        ),  # cannot be read: to be named, not passed over
+    }
+)
+
+LOUDEST = 1e6
+"""Samples beyond it are none: full scale is 1."""
+
+KERNEL = 2**22
+"""Numbers of a resampling filter at most; rates without a common divisor have filters of gigabytes."""
 
 FULL_SCALE, CLIPPED = 0.999, 0.01
 """A clip is named as clipped where this part of its samples is at full scale; it is kept."""
 
-Sound = tuple["NDArray[np.float32]", int]
+Recording = tuple["NDArray[np.float32]", int]
 """(samples, channels) and the sample rate"""
 
-Clip = tuple[str, str, int, Callable[[], Sound]]
+Clip = tuple[str, str, int, Callable[[], Recording]]
 """(split, name for messages, class, reader)"""
 
 
@@ -49,7 +71,7 @@ def pack_clips(clips: Sequence[Clip], key: str, sample_rate: int, samples: int) 
     return pack(items, f"{key} {sample_rate} Hz", (samples,), np.float32, "clips")
 
 
-def _read(load: Callable[[], Sound], sample_rate: int, samples: int) -> tuple[NDArray[np.float32], str]:
+def _read(load: Callable[[], Recording], sample_rate: int, samples: int) -> tuple[NDArray[np.float32], str]:
     try:
         sound, rate = load()
         wave = to_clip(sound, rate, sample_rate, samples)
@@ -63,19 +85,32 @@ def to_clip(sound: NDArray[np.float32], rate: int, sample_rate: int, samples: in
     """Mono (the mean of the channels), resampled, and of that length: the middle of a longer clip, zeros on both sides of a
     shorter one.
 
-    Raises ValueError for a clip without samples, or with NaN or infinity.
+    Raises ValueError for a clip without samples, or with NaN, infinity or samples beyond `LOUDEST`.
     """
     if not len(sound):
         raise ValueError("no samples")
     if not np.isfinite(sound).all():
         raise ValueError("NaN or infinity")
-    wave = torch.from_numpy(sound.mean(1))
-    if rate != sample_rate:
-        wave = _resampler(rate, sample_rate)(wave)
+    if np.abs(sound).max() > LOUDEST:
+        raise ValueError(f"samples beyond {LOUDEST:g}")
+    wave = torch.from_numpy(_resampled(sound.mean(1), rate, sample_rate))
     spare = samples - len(wave)
     left = spare // 2
     fitted = torch.nn.functional.pad(wave, (left, spare - left))  # negative widths cut
     found: NDArray[np.float32] = fitted.numpy()
+    return found
+
+
+def _resampled(wave: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.float32]:  # (samples,)
+    """By a filter; as a whole, by Fourier transform, where that filter would be too large."""
+    found: NDArray[np.float32]
+    common = math.gcd(rate, sample_rate)
+    if rate == sample_rate:
+        found = wave
+    elif rate * sample_rate <= KERNEL * common**2:
+        found = _resampler(rate, sample_rate)(torch.from_numpy(wave)).numpy()
+    else:
+        found = scipy.signal.resample(wave, math.ceil(len(wave) * sample_rate / rate)).astype(np.float32)
     return found
 
 

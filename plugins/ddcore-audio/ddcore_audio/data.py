@@ -14,6 +14,7 @@ from ddcore.errors import DataError
 from ddcore.problem import DataSource
 from ddcore.rows import RowData, Rows
 
+from .clips import LOUDEST
 from .frontend import Features, Frontend
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IN_MEMORY_BYTES", "MappedClips", "audio_data", "fitted"]
+__all__ = ["IN_MEMORY_BYTES", "MappedClips", "audio_data", "check", "evenly", "fitted"]
 
 IN_MEMORY_BYTES = 2**31
 """Sets that are larger, as what networks read, stay memory-mapped."""
@@ -77,15 +78,59 @@ class MappedClips(DataSource[Rows]):
         return len(self.ids()) * int(self.wave.shape[1]) * 4
 
 
+def check(
+    wave: NDArray[np.float32],  # (n, samples)
+    y: NDArray[np.int64],  # (n,)
+    splits: Splits,
+    classes: int,
+    frontend: Frontend,
+    *,
+    finite: bool,  # known to be, and no sample is read
+) -> None:
+    """DataError for arrays that are no clips of this frontend, classes, or splits, with the first row that is wrong."""
+    if wave.ndim != 2 or wave.shape[1] != frontend.samples or y.shape != wave.shape[:1]:
+        raise DataError(
+            f"expected clips (n, {frontend.samples}) and classes (n,); got {wave.shape} and {y.shape}: cut and resample first"
+        )
+    if wave.dtype != np.float32 or y.dtype.kind not in "iu":
+        raise DataError(
+            f"expected float32 samples and whole numbers as classes; got {wave.dtype} and {y.dtype}: convert them, and divide "
+            "whole samples by full scale (int16: 32768)"
+        )
+    if (wrong := np.flatnonzero((y < 0) | (y >= classes))).size:
+        raise DataError(f"row {wrong[0]} has class {y[wrong[0]]}, and the {classes} classes are 0 to {classes - 1}")
+    if lacking := [name for name in ("train", "test") if name not in splits]:
+        raise DataError(
+            f"the splits are {', '.join(splits) or 'empty'}: row ids of {' and '.join(lacking)} are missing"
+        )
+    if not len(splits["train"]):
+        raise DataError("the training split is empty: check the path and its train folder")
+    if unknown := [i for ids in splits.values() for i in ids if not 0 <= i < len(wave)]:
+        raise DataError(f"the splits name row {unknown[0]}, and the rows are 0 to {len(wave) - 1}")
+    if not finite and (bad := [i for at in range(0, len(wave), PART) for i in _wrong(wave, at)]):
+        raise DataError(
+            f"{len(bad)} of {len(wave)} clips hold NaN, infinity or samples beyond {LOUDEST:g} (first: row {bad[0]}): clean or "
+            "drop them"
+        )
+
+
+def _wrong(wave: NDArray[np.float32], at: int) -> list[int]:
+    """Rows of the part from there that hold what is no sample."""
+    fits = (np.abs(wave[at : at + PART]) <= LOUDEST).all(1)  # not of NaN
+    return [at + int(i) for i in np.flatnonzero(~fits)]
+
+
 @torch.no_grad()
 def fitted(wave: NDArray[np.float32], train: Sequence[int], frontend: Frontend) -> Features:  # (n, samples)
     """The frontend, normalised over the training clips."""
-    if not train:
-        raise DataError("the training split is empty: check the path and its train folder")
-    features, chosen = Features(frontend), np.sort(np.asarray(train))
-    if len(chosen) > 16 * PART:  # statistics of some eight thousand clips are those of all
-        chosen = chosen[:: len(chosen) // (16 * PART)]
+    features = Features(frontend)
+    chosen = evenly(train, 16 * PART)  # statistics of some eight thousand clips are those of all
     return features.fit(torch.cat([features.raw(part) for part in _parts(wave[chosen])]))
+
+
+def evenly(ids: Sequence[int], most: int) -> NDArray[np.int64]:
+    """About that many of the rows, sorted, at even distances: of every class where rows are sorted by class."""
+    return np.sort(np.asarray(ids, np.int64))[:: max(len(ids) // most, 1)]
 
 
 def audio_data(

@@ -46,6 +46,9 @@ class Frontend:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise OptionError(f"no frontend {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+        sizes = ("sample_rate", "samples", "n_fft", "window", "hop", "bands", "coefficients")
+        if wrong := [name for name in sizes if getattr(self, name) < 1]:
+            raise OptionError(f"{wrong[0]} {getattr(self, wrong[0])}: every size of a frontend is 1 or more")
         if not 0 <= self.low < self.high <= self.sample_rate / 2:
             raise OptionError(
                 f"mel bands from {self.low:g} to {self.high:g} Hz do not fit a sample rate of {self.sample_rate} Hz: "
@@ -60,7 +63,7 @@ class Frontend:
             raise OptionError(
                 f"a clip of {self.samples} samples is too short for n_fft {self.n_fft}: take longer clips or a shorter window"
             )
-        if self.floor <= 0:
+        if not 0 < self.floor < math.inf:
             raise OptionError(f"floor {self.floor:g}: the logarithm of silence needs a positive one")
         if self.kind == "mfcc" and self.coefficients > self.bands:
             raise OptionError(f"{self.coefficients} coefficients of {self.bands} bands: take at most one for each band")
@@ -76,7 +79,7 @@ class Frontend:
         return (3, self.coefficients, self.frames) if self.kind == "mfcc" else (1, self.bands, self.frames)
 
     def __str__(self) -> str:
-        said = ", ".join(f"{k}={v:g}" for k, v in asdict(self).items() if k != "kind")
+        said = ", ".join(f"{k}={_exact(v)}" for k, v in asdict(self).items() if k != "kind")
         return f"{self.kind}({said})"
 
     @classmethod
@@ -85,9 +88,20 @@ class Frontend:
         found = re.search(r"(log-mel|mel|mfcc)\((.*)\)", text)
         if found is None:
             raise OptionError(f"{text!r} names no frontend: expected a text such as {Frontend()}")
-        values = dict(pair.split("=") for pair in found[2].split(", "))
-        types = {f.name: float if f.type == "float" else int for f in fields(cls)}
-        return cls(found[1], **{k: types[k](float(v)) for k, v in values.items()})  # type: ignore[arg-type]
+        try:
+            values = dict(pair.split("=") for pair in found[2].split(", "))
+            numbers = {f.name: (float if f.type == "float" else int)(values.pop(f.name)) for f in fields(cls)[1:]}
+        except (KeyError, ValueError) as error:
+            raise OptionError(f"{text!r} is no frontend ({error}): expected a text such as {Frontend()}") from error
+        return cls(found[1], **numbers)  # type: ignore[arg-type]
+
+
+def _exact(number: float) -> str:
+    """The shortest text that is read as the same number."""
+    if isinstance(number, int):
+        return str(number)
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 class Features(nn.Module):

@@ -13,7 +13,7 @@ from ddcore.hub import column, content_key, labels, read_hub
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .clips import Clip, Sound
+    from .clips import Clip, Recording
 
 __all__ = ["read_clips"]
 
@@ -30,16 +30,16 @@ def read_clips(
     classes, names = labels(parts, label)
     clips: list[Clip] = []
     for split, part in parts.items():
-        rows = part.cast_column(audio, datasets.Audio(decode=False))
+        rows = part.select_columns([audio]).cast_column(audio, datasets.Audio(decode=False))  # others are not decoded
         found = [(split, f"{split} row {i}", c, partial(_read, rows, i, audio)) for i, c in enumerate(classes[split])]
         clips += [clip for clip in found if clip[2] >= 0]
     return clips, f"{name or (data and data.resolve())} {subset} {audio} {content_key(parts)}", names
 
 
-def _read(rows: Any, i: int, column: str) -> Sound:
+def _read(rows: Any, i: int, column: str) -> Recording:
     found = rows[i][column]
     if found is None or (found["bytes"] is None and found["path"] is None):
         raise ValueError("no audio in this row")
     source = found["path"] if found["bytes"] is None else io.BytesIO(found["bytes"])
-    sound: Sound = soundfile.read(source, dtype="float32", always_2d=True)
+    sound: Recording = soundfile.read(source, dtype="float32", always_2d=True)
     return sound

@@ -41,7 +41,7 @@ def folder(
     seconds: Seconds = 1.0,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -58,7 +58,7 @@ def folder(
         raise DataError(f"audio/folder needs --data FOLDER with a folder per class; got {data or 'nothing'}")
     files, names = class_files(data, audio_files)
     clips = [clip(split, str(file.relative_to(data)), label, file) for split, label, file in files]
-    heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands, floor)
+    heard = frontend_of(frontend, domain, sample_rate, seconds, window, hop, bands, floor)
     packed = pack_clips(clips, listing_key((file for _, _, file in files), data), heard.sample_rate, heard.samples)
     return _own(packed, names, heard, domain=domain, depth=depth, width=width)
 
@@ -83,7 +83,7 @@ def hf(
     seconds: Seconds = 1.0,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -94,6 +94,6 @@ def hf(
     from .hub import read_clips
 
     clips, key, names = read_clips(data, name, subset, audio, label)
-    heard = frontend_of(frontend, sample_rate, seconds, window, hop, bands, floor)
+    heard = frontend_of(frontend, domain, sample_rate, seconds, window, hop, bands, floor)
     packed = pack_clips(clips, key, heard.sample_rate, heard.samples)
     return _own(packed, names, heard, domain=domain, depth=depth, width=width)

@@ -18,7 +18,7 @@ from ddcore.splits import carve
 
 from .augment import Mixed, Siamese
 from .clips import Clip, pack_clips
-from .data import audio_data, fitted
+from .data import audio_data, check, evenly, fitted
 from .frontend import Frontend, Kind
 from .kernels import kernels
 from .models import zoo
@@ -54,8 +54,12 @@ Domain = Annotated[
     Field(description="what a row is, real or synthetic: the frontend's maps, or the samples before it"),
 ]
 Floor = Annotated[
-    float,
-    Field(gt=0, description="added to mel power before its logarithm; more of it makes soft sounds count less"),
+    float | None,
+    Field(
+        gt=0,
+        description="added to mel power before its logarithm; more of it makes soft sounds count less. "
+        "Unless given 1e-6, and 0.1 where rows are waveforms, which cannot be learned from silence with less",
+    ),
 ]
 Bands = Annotated[int, Field(ge=8, description="mel bands")]
 Hop = Annotated[int, Field(ge=1, description="samples between two frames")]
@@ -68,11 +72,24 @@ Seconds = Annotated[
 ]
 Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are resampled to it")]
 
+FLOORS = {"maps": 1e-6, "waveforms": 0.1}
+
+QUICK = {"audio/distrack": {"lr": 0.2}}
+"""Of waveforms."""
+
 
 def frontend_of(
-    kind: Kind, sample_rate: int, seconds: float, window: int, hop: int, bands: int, floor: float
+    kind: Kind,
+    domain: Literal["maps", "waveforms"],
+    sample_rate: int,
+    seconds: float,
+    window: int,
+    hop: int,
+    bands: int,
+    floor: float | None,
 ) -> Frontend:
-    """The frontend from 20 Hz to half the sample rate, with the next power of two as FFT. Raises OptionError."""
+    """The frontend from 20 Hz to half the sample rate, with the next power of two as FFT, and the domain's floor unless one is
+    given. Raises OptionError."""
     return Frontend(
         kind=kind,
         sample_rate=sample_rate,
@@ -82,7 +99,7 @@ def frontend_of(
         hop=hop,
         bands=bands,
         high=sample_rate / 2,
-        floor=floor,
+        floor=FLOORS[domain] if floor is None else floor,
     )
 
 
@@ -104,14 +121,13 @@ def audio_problem(
 
     `splits` holds row ids of train, val and test; `drawn` says that they were drawn here and should be stored with every
     artifact. With `domain="maps"` the frontend is applied once, and a set is made of its maps; with "waveforms" it stands in
-    front of every network, and gradients go through it into the samples, which are in units of a power of two.
+    front of every network, and gradients go through it into the samples, which are in units of a power of two; give it a
+    frontend with a floor of 0.1 then. A `digest` says that the samples are known, and finite.
 
     Raises DataError, and OptionError for sizes that do not fit each other.
     """
-    if wave.ndim != 2 or wave.shape[1] != frontend.samples or len(wave) != len(y):
-        raise DataError(
-            f"expected clips (n, {frontend.samples}) and classes (n,); got {wave.shape} and {y.shape}: cut and resample first"
-        )
+    check(wave, y, splits, len(class_names), frontend, finite=bool(digest))
+    y = y.astype(np.int64)
     features = fitted(wave, splits["train"], frontend)
     scale = _unit(wave, splits["train"]) if domain == "waveforms" else None
     data = audio_data(wave, y, splits, features, scale=scale, drawn=drawn, digest=digest)
@@ -131,24 +147,34 @@ def audio_problem(
         preprocessing=sound.preprocessing,
         class_names=tuple(class_names),
         render=partial(page, tuple(class_names), sound),
+        quick=QUICK if domain == "waveforms" else {},
     )
 
 
 def _unit(wave: NDArray[np.float32], train: Sequence[int]) -> float:
-    """The power of two nearest to the deviation of the training clips: multiplying by it loses no bit."""
-    deviation = float(np.std(wave[np.sort(np.asarray(train))[:2048]]))
+    """The power of two nearest to the deviation of some 2,048 of the training clips: multiplying by it loses no bit."""
+    deviation = float(np.std(wave[evenly(train, 2048)]))
     return 2.0 ** round(np.log2(deviation)) if deviation > 0 else 1.0
 
 
 def _packed(
-    clips: Sequence[Clip], key: str, names: Sequence[str], frontend: Frontend, *, val: float = 0.0, **options: Any
+    of: str,
+    clips: Sequence[Clip],
+    key: str,
+    names: Sequence[str],
+    frontend: Frontend,
+    *,
+    val: float = 0.0,
+    **options: Any,
 ) -> Problem[Rows]:
     """A problem of the clips; what the data has no validation clips of is carved from its training clips."""
     packed = pack_clips(clips, key, frontend.sample_rate, frontend.samples)
     check_filled(packed, names, "clip")
     splits = packed.splits
     if not splits["test"]:
-        raise DataError("no readable test clip: check the folder")
+        raise DataError(
+            f"{of}: none of its {len(clips)} clips is a readable test clip: unpack it again, whole, or choose another split"
+        )
     if not splits["val"]:
         splits["train"], splits["val"] = carve(packed.y, splits["train"], val)
     return audio_problem(packed.x, packed.y, splits, names, frontend, digest=packed.digest, **options)
@@ -162,7 +188,7 @@ def digits(
     *,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     bands: Bands = 32,
     window: Window = 512,
     hop: Hop = 256,
@@ -172,8 +198,8 @@ def digits(
     """Digits spoken by espeak-ng at 8 kHz: 720 clips of 36 voices to train on, 240 of 6 and 300 of 10 other voices to
     validate and test."""
     clips, key = spoken()
-    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands, floor)
-    return _packed(clips, key, WORDS, heard, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, 8000, 1.0, window, hop, bands, floor)
+    return _packed("digits", clips, key, WORDS, heard, domain=domain, depth=depth, width=width)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -189,7 +215,7 @@ def fsdd(
     ] = "takes",
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     bands: Bands = 40,
     window: Window = 320,
     hop: Hop = 160,
@@ -200,8 +226,8 @@ def fsdd(
     """Free Spoken Digit Dataset (Jackson et al. 2018), 8 kHz: the folder recordings of its repository, or one file with
     index.csv. With `split = "speakers"` theo and yweweler test, nicolas validates."""
     clips, key = read_fsdd(data, split)
-    heard = frontend_of(frontend, 8000, 1.0, window, hop, bands, floor)
-    return _packed(clips, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, 8000, 1.0, window, hop, bands, floor)
+    return _packed("fsdd", clips, key, WORDS, heard, val=val, domain=domain, depth=depth, width=width)
 
 
 def speech_commands(
@@ -213,7 +239,7 @@ def speech_commands(
     ] = "all",
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     bands: Bands = 40,
     window: Window = 480,
     hop: Hop = 160,
@@ -222,8 +248,8 @@ def speech_commands(
 ) -> Problem[Rows]:
     """Speech Commands (Warden 2018), 16 kHz, with its validation and testing lists; background noise is left out."""
     clips, key, names = read_speech_commands(data, words)
-    heard = frontend_of(frontend, 16_000, 1.0, window, hop, bands, floor)
-    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, 16_000, 1.0, window, hop, bands, floor)
+    return _packed("speech-commands", clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 Fold = Annotated[int, Field(ge=1, description="the official fold that tests; the one before it validates")]
@@ -235,7 +261,7 @@ def esc50(
     fold: Fold = 5,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -245,8 +271,8 @@ def esc50(
 ) -> Problem[Rows]:
     """ESC-50 (Piczak 2015): 2,000 environmental sounds of 5 s, 50 classes, five official folds."""
     clips, key, names = read_esc(data, fold, ten=False)
-    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands, floor)
-    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, sample_rate, 5.0, window, hop, bands, floor)
+    return _packed("esc50", clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def esc10(
@@ -255,7 +281,7 @@ def esc10(
     fold: Fold = 5,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -265,8 +291,8 @@ def esc10(
 ) -> Problem[Rows]:
     """ESC-10 (Piczak 2015): the ten classes of ESC-50 that are easily told apart, 400 sounds, five official folds."""
     clips, key, names = read_esc(data, fold, ten=True)
-    heard = frontend_of(frontend, sample_rate, 5.0, window, hop, bands, floor)
-    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, sample_rate, 5.0, window, hop, bands, floor)
+    return _packed("esc10", clips, key, names, heard, domain=domain, depth=depth, width=width)
 
 
 def urbansound8k(
@@ -275,7 +301,7 @@ def urbansound8k(
     fold: Fold = 10,
     frontend: What = "log-mel",
     domain: Domain = "maps",
-    floor: Floor = 1e-6,
+    floor: Floor = None,
     sample_rate: Rate = 22_050,
     bands: Bands = 64,
     window: Window = 1024,
@@ -285,5 +311,5 @@ def urbansound8k(
 ) -> Problem[Rows]:
     """UrbanSound8K (Salamon et al. 2014): 8,732 city sounds of up to 4 s, 10 classes, ten official folds."""
     clips, key, names = read_urbansound(data, fold)
-    heard = frontend_of(frontend, sample_rate, 4.0, window, hop, bands, floor)
-    return _packed(clips, key, names, heard, domain=domain, depth=depth, width=width)
+    heard = frontend_of(frontend, domain, sample_rate, 4.0, window, hop, bands, floor)
+    return _packed("urbansound8k", clips, key, names, heard, domain=domain, depth=depth, width=width)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .clips import Sound
+    from .clips import Recording
 
 __all__ = ["read_esc", "read_fsdd", "read_speech_commands", "read_urbansound"]
 
@@ -39,17 +39,20 @@ def _missing(of: str, data: Path | None, what: str, source: str) -> DataError:
     return DataError(f"{found}, and give that folder as --data. It comes from {source}")
 
 
-def _table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV file that has these columns."""
+def _table(file: Path, columns: Sequence[str], numbers: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file that has these columns, in those of `numbers` whole numbers."""
     try:
         with file.open(newline="", encoding="utf-8") as text:
             rows = list(csv.DictReader(text))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} cannot be read ({error}): download it again") from error
-    if not rows or (lacking := [c for c in columns if rows[0].get(c) is None]):
-        raise DataError(
-            f"{file}: expected rows with {', '.join(columns)}; {', '.join(lacking) if rows else 'all'} missing"
-        )
+    if not rows:
+        raise DataError(f"{file}: expected rows with {', '.join([*columns, *numbers])}, and there are none")
+    for line, row in enumerate(rows, 2):
+        if lacking := [c for c in (*columns, *numbers) if row.get(c) is None]:
+            raise DataError(f"{file}, row {line}: {', '.join(lacking)} missing: download it again")
+        if wrong := [c for c in numbers if not re.fullmatch(r"[0-9]+", row[c])]:
+            raise DataError(f"{file}, row {line}: {wrong[0]} is {row[wrong[0]]!r}, no whole number: download it again")
     return rows
 
 
@@ -82,7 +85,11 @@ def read_fsdd(data: Path | None, split: Literal["takes", "speakers"]) -> tuple[l
 
 
 def _fsdd_in_one(data: Path, of: Callable[[str, str, str], str]) -> tuple[list[Clip], str]:
-    rows = _table(data / "index.csv", ["file", "digit", "speaker", "index", "offset", "length"])
+    rows = _table(data / "index.csv", ["file", "speaker"], ["digit", "index", "offset", "length"])
+    if unknown := [r for r in rows if int(r["digit"]) > 9]:
+        raise DataError(
+            f"{data / 'index.csv'}: {unknown[0]['file']} has the digit {unknown[0]['digit']}: expected 0 to 9"
+        )
     files = audio_files(data)
     if len(files) != 1:
         raise DataError(f"{data}: expected one audio file beside index.csv, which says where in it each clip is")
@@ -95,7 +102,7 @@ def _fsdd_in_one(data: Path, of: Callable[[str, str, str], str]) -> tuple[list[C
     return clips, listing_key([data / "index.csv", *files], data)
 
 
-def _part(whole: Callable[[], Sound], start: int, stop: int) -> Sound:
+def _part(whole: Callable[[], Recording], start: int, stop: int) -> Recording:
     samples, rate = whole()
     return samples[start:stop], rate
 
@@ -141,7 +148,7 @@ def read_esc(data: Path | None, fold: int, *, ten: bool) -> tuple[list[Clip], st
         raise _missing(
             of, data, "the unpacked ESC-50-master with audio and meta/esc50.csv", "github.com/karolpiczak/ESC-50"
         )
-    rows = _table(data / "meta" / "esc50.csv", ["filename", "fold", "target", "category", "esc10"])
+    rows = _table(data / "meta" / "esc50.csv", ["filename", "category", "esc10"], ["fold", "target"])
     rows = [r for r in rows if r["esc10"] == "True"] if ten else rows
     classes = sorted({(int(r["target"]), r["category"]) for r in rows})
     label = {target: i for i, (target, _) in enumerate(classes)}
@@ -164,7 +171,7 @@ def read_urbansound(data: Path | None, fold: int) -> tuple[list[Clip], str, list
             "the unpacked UrbanSound8K with audio and metadata",
             "urbansounddataset.weebly.com/urbansound8k.html",
         )
-    rows = _table(data / "metadata" / "UrbanSound8K.csv", ["slice_file_name", "fold", "classID", "class"])
+    rows = _table(data / "metadata" / "UrbanSound8K.csv", ["slice_file_name", "class"], ["fold", "classID"])
     classes = sorted({(int(r["classID"]), r["class"]) for r in rows})
     label = {number: i for i, (number, _) in enumerate(classes)}
     files = [data / "audio" / f"fold{r['fold']}" / r["slice_file_name"] for r in rows]

@@ -23,16 +23,24 @@ ITERATIONS = 32
 
 @torch.no_grad()
 def recover(features: Features, maps: Tensor) -> Tensor:  # (n, planes, rows, frames), normalised -> (n, samples)
-    """The waveforms: cepstra to log-mel by the transposed DCT, mel to frequencies by non-negative least squares
-    (`InverseMelScale`), phases by Griffin and Lim (1984). The same maps give the same waveforms."""
+    """The waveforms: cepstra to log-mel by the transposed DCT, mel to frequencies by least squares whose negative
+    powers become 0 (`InverseMelScale`), phases by Griffin and Lim (1984). The same maps give the same waveforms."""
     f = features.frontend
     power = _mel_power(copy.deepcopy(features).cpu(), maps.detach().cpu().float())  # (n, bands, frames)
     make = torchaudio.transforms
-    spectrum = make.InverseMelScale(f.n_fft // 2 + 1, f.bands, f.sample_rate, f.low, f.high)(power)
+    spectrum = _frequencies(f)(power)
     phases = make.GriffinLim(f.n_fft, ITERATIONS, f.window, f.hop, power=2.0, length=f.samples)
     with torch_seeded("griffin-lim"):
         wave: Tensor = phases(spectrum)
     return wave
+
+
+def _frequencies(f: Frontend) -> torch.nn.Module:
+    """Its driver takes bands that are sums of others, as narrow ones of a short window are."""
+    scale: torch.nn.Module = torchaudio.transforms.InverseMelScale(
+        f.n_fft // 2 + 1, f.bands, f.sample_rate, f.low, f.high, driver="gelsd"
+    )
+    return scale
 
 
 def _mel_power(features: Features, maps: Tensor) -> Tensor:  # (n, planes, rows, frames) -> (n, bands, frames)

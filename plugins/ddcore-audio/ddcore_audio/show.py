@@ -43,6 +43,8 @@ LOUD = 0.9  # of full scale: the peak of every clip as it is played
 COLOURS = ((8, 6, 29), (72, 12, 84), (148, 44, 97), (219, 83, 66), (250, 155, 29), (252, 240, 160))
 """Soft to loud."""
 
+RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9¹²³]", re.IGNORECASE)
+
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem; color: #262a30; background: #fff }
 h2 { font-size: 1rem; margin: 1.4rem 0 .4rem }
@@ -120,5 +122,6 @@ def _wav(wave: Tensor, rate: int) -> bytes:
 
 
 def safe(name: str) -> str:
-    """The name without what file systems forbid, and not longer than they allow."""
-    return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", unicodedata.normalize("NFC", name))[:60].strip(" .")
+    """The name without what file systems forbid, not longer than they allow, and none of the devices of Windows."""
+    found = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", unicodedata.normalize("NFC", name))[:60].strip(" .")
+    return f"_{found}" if RESERVED.fullmatch(found.partition(".")[0].strip()) else found

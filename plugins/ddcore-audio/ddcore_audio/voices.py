@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .clips import Clip, Sound
+    from .clips import Clip, Recording
 
-__all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "digits", "speak", "spoken"]
+__all__ = ["ACCENTS", "VOICES", "WORDS", "Utterance", "speak", "spoken", "utterances"]
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -59,7 +59,7 @@ class Utterance:
     pitch: int  # 0 to 100
 
 
-def digits() -> list[tuple[str, int, Utterance]]:
+def utterances() -> list[tuple[str, int, Utterance]]:
     """(split, digit, utterance): every voice says every digit `TAKES` times, in an order and manner that never change."""
     return [
         (split, digit, Utterance(word, rng.choice(ACCENTS), voice, rng.randint(130, 220), rng.randint(30, 70)))
@@ -74,7 +74,7 @@ def digits() -> list[tuple[str, int, Utterance]]:
 def spoken() -> tuple[list[Clip], str]:
     """All digits, and the key of what they sound like: the utterances and the voices' version. They are
     spoken when the first is read."""
-    found = digits()
+    found = utterances()
     sounds = cache(lambda: speak([utterance for _, _, utterance in found]))
     clips: list[Clip] = [
         (split, f"{u.voice}: {u.word} ({i})", digit, partial(_nth, sounds, i))
@@ -84,11 +84,11 @@ def spoken() -> tuple[list[Clip], str]:
     return clips, f"espeakng-loader {version('espeakng-loader')} {hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def _nth(sounds: Callable[[], Sequence[Sound]], i: int) -> Sound:
+def _nth(sounds: Callable[[], Sequence[Recording]], i: int) -> Recording:
     return sounds()[i]
 
 
-def speak(utterances: Sequence[Utterance]) -> list[Sound]:
+def speak(said: Sequence[Utterance]) -> list[Recording]:
     """The samples (n, 1) in [-1, 1] and the rate of each, in order: the same list gives the same samples.
 
     An utterance alone is no function of its words, for espeak-ng carries phases on from the one before. So a fresh copy of the
@@ -114,7 +114,7 @@ def speak(utterances: Sequence[Utterance]) -> list[Sound]:
         espeak.espeak_SetSynthCallback(hear)
         espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of breath and flutter
         sounds = []
-        for utterance in utterances:
+        for utterance in said:
             heard.clear()
             _say(espeak, utterance)
             sounds.append((np.concatenate(heard)[:, None].astype(np.float32) / np.float32(32768), rate))

@@ -16,11 +16,11 @@ import pytest
 import soundfile
 import torch
 from ddcore_audio.clips import to_clip
-from ddcore_audio.data import MappedClips
+from ddcore_audio.data import MappedClips, evenly
+from ddcore_audio.frontend import Frontend
 from ddcore_audio.own import folder, hf
 from ddcore_audio.problems import audio_problem, digits, esc10, esc50, fsdd, speech_commands, urbansound8k
-from ddcore_audio.voices import VOICES, Utterance, speak
-from ddcore_audio.voices import digits as spoken_digits
+from ddcore_audio.voices import VOICES, Utterance, speak, utterances
 
 import ddcore
 from ddcore.errors import BudgetError, DataError, OptionError
@@ -74,6 +74,12 @@ def test_a_clip_is_mono_resampled_and_centred():
     assert to_clip(long, 8000, 8000, 4).tolist() == [3, 4, 5, 6]
     fast = to_clip(tone(440, 1.0, 44_100)[:, None], 44_100, 8000, 8000)
     assert np.abs(fast[500:-500] - tone(440, 1.0)[500:-500]).max() < 1e-2
+
+
+def test_rates_without_a_common_divisor_need_no_filter_of_gigabytes(monkeypatch):
+    monkeypatch.setattr("ddcore_audio.clips._resampler", lambda *_: pytest.fail("44,101 x 16,000 numbers"))
+    found = to_clip(tone(440, 1.0, 44_101)[:, None], 44_101, 16_000, 16_000)
+    assert np.abs(found[500:-500] - tone(440, 1.0, 16_000)[500:-500]).max() < 1e-2
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -142,19 +148,29 @@ def test_sets_that_do_not_fit_into_memory_have_the_same_rows(tmp_path, monkeypat
     assert large.fingerprint() != other.fingerprint()
 
 
+def in_bytes(hertz):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tone(hertz), 8000, format="WAV")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def hugging_face(sounds, labels, **columns):
+    """A table of an audio column, a class column, and more audio columns that would be decoded."""
+    import datasets
+
+    stored = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    features = {"audio": stored, "label": datasets.ClassLabel(names=["low", "high"]), **dict.fromkeys(columns, stored)}
+    rows = {"audio": sounds, "label": labels, **columns}
+    part = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    part = part.cast_column("audio", datasets.Audio(decode=False))
+    return part.cast(datasets.Features({**part.features, **dict.fromkeys(columns, datasets.Audio())}))
+
+
 def test_a_hugging_face_set(tmp_path):
     datasets = pytest.importorskip("datasets")
 
-    def clip(hertz):
-        buffer = io.BytesIO()
-        soundfile.write(buffer, tone(hertz), 8000, format="WAV")
-        return {"bytes": buffer.getvalue(), "path": None}
-
     def part(n):
-        stored = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
-        features = datasets.Features({"audio": stored, "label": datasets.ClassLabel(names=["low", "high"])})
-        rows = {"audio": [clip(300 + i) for i in range(n)], "label": [i % 2 for i in range(n)]}
-        return datasets.Dataset.from_dict(rows, features=features).cast_column("audio", datasets.Audio(decode=False))
+        return hugging_face([in_bytes(300 + i) for i in range(n)], [i % 2 for i in range(n)])
 
     datasets.DatasetDict({"train": part(12), "test": part(4)}).save_to_disk(tmp_path / "set")
     problem = hf(tmp_path / "set", **HERE)
@@ -165,6 +181,23 @@ def test_a_hugging_face_set(tmp_path):
         hf(tmp_path / "set", audio="sound", **HERE)
     with pytest.raises(OptionError, match="either a local --data or the name"):
         hf(None, **HERE)
+
+
+def test_hugging_face_rows_by_path_without_audio_without_label_and_damaged(tmp_path):
+    pytest.importorskip("datasets")
+    by_path = {"bytes": None, "path": str(write(tmp_path / "one.wav", tone(500)))}
+    nowhere = None
+    damaged = {"bytes": in_bytes(400)["bytes"][:20], "path": None}
+    good = [in_bytes(300 + i) for i in range(10)]
+    labels = [*(i % 2 for i in range(10)), 0, 1, 0, -1]
+    sounds = [*good, by_path, nowhere, damaged, in_bytes(999)]
+    hugging_face(sounds, labels, noise=[nowhere] * 13 + [damaged]).save_to_disk(tmp_path / "set")
+    with pytest.warns(UserWarning, match="2 of 13 clips cannot be read") as told:
+        problem = hf(tmp_path / "set", **HERE, domain="waveforms")
+    assert "train row 11 (no audio in this row), train row 12 (" in str(told[0].message)
+    wave = problem.synthetic.waveform(problem.data.x)
+    assert wave.shape == (11, 8000)
+    assert np.allclose(wave[10, 2000:6000], tone(500), atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -189,7 +222,10 @@ def test_fsdd_in_one_file(tmp_path):
         pytest.skip("DDCORE_TEST_DATA has no audio/fsdd")
     problem = fsdd(Path(folder) / "audio" / "fsdd", width=8)
     assert [len(problem.data.ids(split=s)) for s in ("train", "val", "test")] == [2430, 270, 300]
-    assert all(len(problem.data.ids(g, "test")) == 30 for g in range(10))
+    with (Path(folder) / "audio" / "fsdd" / "index.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert problem.data.y.tolist() == [int(r["digit"]) for r in rows]
+    assert list(problem.data.ids(split="test")) == [i for i, r in enumerate(rows) if r["split"] == "test"]
 
 
 def test_speech_commands_by_its_lists(tmp_path):
@@ -207,6 +243,16 @@ def test_speech_commands_by_its_lists(tmp_path):
         speech_commands(tmp_path, words="digits")
 
 
+def folds(problem, fold_of):
+    """The folds of the clips of each split; `fold_of` says which fold the tone of a pitch is in."""
+    found = {}
+    for split in ("train", "val", "test"):
+        wave = problem.synthetic.waveform(problem.data.take(problem.data.ids(split=split)).x)
+        hertz = torch.fft.rfft(wave).abs().argmax(1) * problem.synthetic.frontend.sample_rate / wave.shape[1]
+        found[split] = sorted({fold_of(float(f)) for f in hertz})
+    return found
+
+
 @pytest.mark.parametrize(("make", "classes"), [(esc50, 3), (esc10, 2)])
 def test_esc_by_its_folds(tmp_path, make, classes):
     rows = []
@@ -214,11 +260,20 @@ def test_esc_by_its_folds(tmp_path, make, classes):
         for fold in range(1, 6):
             for take in range(2):
                 name = f"{fold}-{target}-{take}.wav"
-                write(tmp_path / "audio" / name, tone(300 + 100 * target, 0.3))
+                write(tmp_path / "audio" / name, tone(100 + 200 * fold, 0.3))
                 rows.append({"filename": name, "fold": fold, "target": target, "category": category, "esc10": ten})
     table(tmp_path / "meta" / "esc50.csv", rows)
-    problem = make(tmp_path, fold=1, sample_rate=4000, bands=16, depth=2, width=8)
+    how = {"sample_rate": 4000, "bands": 16, "depth": 2, "width": 8, "domain": "waveforms"}
+    problem = make(tmp_path, fold=1, **how)
     assert len(problem.class_names) == classes
+    by_fold = {
+        1: folds(problem, lambda f: round((f - 100) / 200)),
+        5: folds(make(tmp_path, **how), lambda f: round((f - 100) / 200)),
+    }
+    assert by_fold == {
+        1: {"train": [2, 3, 4], "val": [5], "test": [1]},
+        5: {"train": [1, 2, 3], "val": [4], "test": [5]},
+    }
     assert [len(problem.data.ids(split=s)) for s in ("train", "val", "test")] == [6 * classes, 2 * classes, 2 * classes]
     with pytest.raises(OptionError, match="folds 1 to 5"):
         make(tmp_path, fold=6)
@@ -232,12 +287,14 @@ def test_urbansound_by_its_folds(tmp_path):
     for fold in range(1, 11):
         for number, name in ((0, "siren"), (1, "drilling")):
             file = f"{fold}-{number}.wav"
-            write(tmp_path / "audio" / f"fold{fold}" / file, tone(300 + 500 * number, 0.2))
+            write(tmp_path / "audio" / f"fold{fold}" / file, tone(100 * (1 + fold), 0.2))
             rows.append({"slice_file_name": file, "fold": fold, "classID": number, "class": name})
     table(tmp_path / "metadata" / "UrbanSound8K.csv", rows)
-    problem = urbansound8k(tmp_path, sample_rate=4000, bands=16, depth=2, width=8)
+    problem = urbansound8k(tmp_path, sample_rate=4000, bands=16, depth=2, width=8, domain="waveforms")
     assert problem.class_names == ("siren", "drilling")
     assert [len(problem.data.ids(split=s)) for s in ("train", "val", "test")] == [16, 2, 2]
+    found = folds(problem, lambda f: round(f / 100) - 1)
+    assert found == {"train": list(range(1, 9)), "val": [9], "test": [10]}
 
 
 @pytest.mark.parametrize(
@@ -288,7 +345,7 @@ def test_another_process_speaks_the_same():
 
 
 def spoken_sum():
-    said = speak([utterance for _, _, utterance in spoken_digits()[::40]])
+    said = speak([utterance for _, _, utterance in utterances()[::40]])
     return hashlib.sha256(b"".join(wave.tobytes() for wave, _ in said)).hexdigest()
 
 
@@ -304,12 +361,15 @@ def test_unreadable_clips_are_named_and_left_out(tmp_path):
     codec = bytearray((root / "low" / "00.wav").read_bytes())
     codec[20:22] = (0x4D4D).to_bytes(2, "little")
     (root / "low" / "codec.wav").write_bytes(codec)
-    with pytest.warns(UserWarning, match="4 of 24 clips cannot be read") as told:
+    (root / "low" / "phone.M4A").write_bytes(b"\0\0\0\x18ftypM4A ")
+    write(root / "low" / "loud.wav", np.full(100, 1e25, np.float32), subtype="FLOAT")
+    (root / "low" / "readme.txt").write_text("no clip")
+    with pytest.warns(UserWarning, match="6 of 26 clips cannot be read") as told:
         problem = folder(root, **HERE)
     said = str(told[0].message)
-    assert all(
-        name in said for name in ("empty.wav (no samples)", "nan.wav (NaN or infinity)", "text.wav", "codec.wav")
-    )
+    for name in ("empty.wav (no samples)", "nan.wav (NaN or infinity)", "loud.wav (samples beyond 1e+06)", "codec.wav"):
+        assert name in said
+    assert "phone.M4A" in said
     assert sum(len(problem.data.ids(split=s)) for s in ("train", "val", "test")) == 20
 
 
@@ -356,13 +416,79 @@ def test_arrays_of_another_length(tmp_path):
         )
 
 
-def test_nan_in_arrays(tmp_path):
-    problem = folder(two_classes(tmp_path), **HERE)
-    wave = np.zeros((4, 8000), np.float32)
-    wave[2, 5] = np.nan
-    splits = {"train": [0, 1], "val": [], "test": [2, 3]}
-    with pytest.raises(DataError, match="first: row 2"):
-        audio_problem(wave, np.arange(4) % 2, splits, ["a", "b"], problem.synthetic.frontend, depth=2, width=8)
+ARRAYS = {
+    "wave": np.zeros((4, 8000), np.float32),
+    "y": np.arange(4) % 2,
+    "splits": {"train": [0, 1], "val": [], "test": [2, 3]},
+    "class_names": ["a", "b"],
+    "frontend": Frontend("log-mel", 8000, 8000, 512, 320, 160, 16, 20.0, 4000.0),
+}
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "mapped"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e25], ids=["nan", "inf", "huge"])
+@pytest.mark.parametrize("row", [1, 2], ids=["train", "test"])
+def test_what_is_no_sample_is_found_in_its_row(monkeypatch, row, value, large):
+    wave = ARRAYS["wave"].copy()
+    wave[row, 5] = value
+    monkeypatch.setattr("ddcore_audio.data.IN_MEMORY_BYTES", 0 if large else 2**31)
+    with pytest.raises(DataError, match=rf"1 of 4 clips hold .*first: row {row}\)"):
+        audio_problem(**ARRAYS | {"wave": wave}, depth=2, width=8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"wave": np.zeros((4, 8000), np.int16)}, "got int16 and int64: convert them, and divide"),
+        ({"wave": np.zeros((4, 8000))}, "got float64 and int64"),
+        ({"y": np.array([0, 1, 2, 0])}, "row 2 has class 2, and the 2 classes are 0 to 1"),
+        ({"splits": {"train": [0, 1], "val": [2, 3]}}, "row ids of test are missing"),
+        ({"splits": {"train": [0, 4], "test": [2]}}, "name row 4, and the rows are 0 to 3"),
+        ({"splits": {"train": [], "test": [2]}}, "training split is empty"),
+    ],
+    ids=["int16", "float64", "class", "split", "row", "empty"],
+)
+def test_arrays_that_are_no_clips(wrong, said):
+    with pytest.raises(DataError, match=said):
+        audio_problem(**ARRAYS | wrong, depth=2, width=8)
+
+
+def test_normalisation_looks_at_every_class_of_sorted_rows():
+    assert evenly(range(100), 10).tolist() == list(range(0, 100, 10))
+    assert evenly([5, 3, 9], 10).tolist() == [3, 5, 9]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fold": "one"}, "row 3: fold is 'one', no whole number"),
+        ({"target": "-1"}, "row 3: target is '-1', no whole number"),
+        ({"category": None}, "row 3: category missing"),
+    ],
+    ids=["word", "negative", "short"],
+)
+def test_a_table_with_a_damaged_row(tmp_path, change, said):
+    rows = [{"filename": f"{i}.wav", "fold": 1, "target": 0, "esc10": True, "category": "dog"} for i in range(3)]
+    table(tmp_path / "meta" / "esc50.csv", rows)
+    lines = (tmp_path / "meta" / "esc50.csv").read_text().splitlines()
+    lines[2] = ",".join(str(v) for v in (rows[1] | change).values() if v is not None)
+    (tmp_path / "meta" / "esc50.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=said):
+        esc50(tmp_path)
+
+
+def test_an_index_with_a_digit_that_is_none(tmp_path):
+    row = {"file": "12_theo_0.wav", "digit": 12, "speaker": "theo", "index": 0, "offset": 0, "length": 10}
+    table(tmp_path / "index.csv", [row])
+    with pytest.raises(DataError, match="has the digit 12: expected 0 to 9"):
+        fsdd(tmp_path)
+
+
+def test_data_without_a_test_clip_is_named(tmp_path):
+    for digit in range(10):
+        write(tmp_path / f"{digit}_george_7.wav", tone(300 + 50 * digit, 0.1))
+    with pytest.raises(DataError, match="fsdd: none of its 10 clips is a readable test clip: unpack it again"):
+        fsdd(tmp_path, bands=16, depth=2, width=8)
 
 
 @pytest.mark.parametrize("change", [{"hop": 200}, {"bands": 20}, {"frontend": "mel"}, {"domain": "waveforms"}])

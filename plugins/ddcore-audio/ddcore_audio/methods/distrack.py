@@ -54,9 +54,8 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DisTrackOpti
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """150 updates from real rows; waveforms move at a tenth."""
-    waveforms = getattr(problem.synthetic, "waveforms", False)
-    return {"steps": 150, "start": "real", "lr": 0.2 if waveforms else 2.0}
+    """150 updates from real rows."""
+    return {"steps": 150, "start": "real"}
 
 
 def _paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
