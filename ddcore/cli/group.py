@@ -7,6 +7,7 @@ shows a traceback.
 from __future__ import annotations
 
 import errno
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import DDCoreError, Diverged, ObjectiveExhausted, choices
+from .listing import aside
 
 __all__ = ["BadInput", "Commands", "Failure", "debug_option"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,7 +79,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command, and turns what it raises into a message and an exit code."""
         try:
-            with warnings.catch_warnings():
+            with aside(ctx), warnings.catch_warnings():
                 warnings.showwarning = _say
                 return super().invoke(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
@@ -86,8 +88,10 @@ class Commands(click.Group):
             click.echo("\nInterrupted.", err=True)
             raise click.exceptions.Exit(130) from None
         except Exception as error:
-            if ctx.meta.get(DEBUG) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
+            if ctx.meta.get(DEBUG):
+                click.echo("".join(traceback.format_exception(error)), err=True)
             raise _failure(error) from error
 
 

@@ -5,23 +5,43 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .stdout import stdout_to_stderr
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["json_option", "print_json", "print_pairs", "print_table"]
+__all__ = ["aside", "json_option", "print_json", "print_pairs", "print_table"]
 
 GAP = 2
+ASIDE = "ddcore.aside"
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout; all else goes to stderr.")
+
+def aside(context: click.Context) -> ExitStack:
+    """What a command has set aside: stdout, from `--json` to `print_json`. The group closes it when the command ends."""
+    found: ExitStack = context.meta.setdefault(ASIDE, ExitStack())
+    return found
+
+
+def _set_aside(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    if value:
+        aside(context).enter_context(stdout_to_stderr())
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_set_aside, help="One JSON value on stdout; all else goes to stderr."
+)
 
 
 def print_json(value: Any) -> None:
     """One JSON value; what JSON has no number for (NaN, infinity) is null."""
     plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    aside(click.get_current_context()).close()
     click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Self
 
 import click
+
+from .stdout import stdout_to_stderr
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,7 +18,8 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """`with Progress("dm on image/digits") as progress: ...`. What libraries print meanwhile goes to stderr too."""
+    """`with Progress("dm on image/digits") as progress: ...`. What libraries and other processes print meanwhile goes
+    to stderr too."""
 
     def __init__(self, what: str, window: float = 30.0) -> None:  # seconds that the time left is told from
         from rich.console import Console
@@ -41,7 +42,7 @@ class Progress:
         self.shown, self.last = "", 0.0
 
     def __enter__(self) -> Self:
-        self.stdout = redirect_stdout(sys.stderr)
+        self.stdout = stdout_to_stderr()
         self.stdout.__enter__()
         if self.bar is None:
             click.echo(f"{self.what} ...", err=True)

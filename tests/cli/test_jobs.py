@@ -5,12 +5,14 @@ import json
 import pytest
 
 SWEEP = """
-problems = ["toy/dots"]
+problems = ["toy/filed"]
 methods = ["dm"]
 ipc = [1, 2]
 distillations = 2
 seeds = 2
 steps = 3
+[options."toy/filed"]
+data = "dots.txt"
 """
 
 
@@ -18,11 +20,14 @@ steps = 3
 def test_two_processes_give_the_rows_of_one(process, tmp_path, backend):
     if backend == "ray":
         pytest.importorskip("ray", reason="Ray is not installed")
+    lines = [f"{2 * (i % 2) - 1 + 0.01 * i} {0.02 * i} {i % 2}" for i in range(40)]
+    (tmp_path / "dots.txt").write_text("\n".join(lines))
     (tmp_path / "sweep.toml").write_text(SWEEP)
     found = []
     for jobs, where in ((1, []), (2, ["--backend", backend])):
         done = process("compare", "sweep.toml", "--out", f"table-{jobs}", "--jobs", jobs, *where, "--json")
         assert done.returncode == 0, done.stderr
+        assert "reading " in done.stderr, "what each process prints goes where it does not harm"
         rows = json.loads(done.stdout)
         assert all(row.pop("seconds") is not None for row in rows)
         found.append(rows)
