@@ -63,11 +63,11 @@ def _record(entry: Entry) -> dict[str, Any]:
 
 
 def _describe(entry: Entry, as_json: bool) -> None:
-    from ..options import describe, model_of
+    from ..options import describe
+    from ..problems import factory
 
-    factory = entry.load()
-    options = describe(model_of(factory))
-    takes_data = "data" in inspect.signature(factory).parameters
+    make, model = factory(entry)
+    options, takes_data = describe(model), "data" in inspect.signature(make).parameters
     if as_json:
         print_json({**_record(entry), "data": takes_data, "options": options})
         return

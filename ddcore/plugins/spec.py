@@ -47,14 +47,22 @@ class Entry:
         return self.name.partition("/")[0] if "/" in self.name else ""
 
     def load(self) -> Any:
-        """What the target names. Raises PluginLoadError where it cannot be imported."""
+        """What the target names. Raises PluginLoadError where it cannot be imported, and where a method is none."""
         module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # the boundary to code that is not ours; the cause stays attached
+            found = getattr(importlib.import_module(module), attribute)
+        except (Exception, SystemExit) as error:  # the boundary to code that is not ours; the cause stays attached
             raise PluginLoadError(
                 f"{self.name!r} could not be loaded from {self.target}: {type(error).__name__}: {error}"
             ) from error
+        if self.kind == "method":
+            from ..methods.base import Method
+
+            if not isinstance(found, Method):
+                raise PluginLoadError(
+                    f"{self.target} is of type {type(found).__name__}, and {self.name!r} needs a Method"
+                )
+        return found
 
 
 @hookspec

@@ -22,14 +22,15 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy plugin as pip leaves it."""
+    """The toy plugin and the faulty one as pip leaves them."""
     folder = tmp_path_factory.mktemp("site")
     for file in FIXTURES.glob("*.py"):
         shutil.copy(file, folder)
-    info = folder / "ddcore_toy-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ddcore-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ddcore]\ntoy = toy_plugin\n")
+    for name in ("toy", "faulty"):
+        info = folder / f"ddcore_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ddcore-{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[ddcore]\n{name} = {name}_plugin\n")
     return folder
 
 
@@ -49,6 +50,15 @@ def environment(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     yield dict(os.environ)
     torch.set_num_threads(threads)
     installed.cache_clear()
+
+
+@pytest.fixture
+def faulty(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The faulty plugin too, not imported yet."""
+    monkeypatch.setenv("DDCORE_LOAD_PLUGINS", "toy,faulty")
+    installed.cache_clear()
+    for name in ("faulty_plugin", "faulty_things", "faulty_exits"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 @pytest.fixture

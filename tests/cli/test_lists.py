@@ -72,6 +72,20 @@ def test_a_method(as_json, ok):
     assert all(text in shown for text in ("WACV 2023", "--preset paper", "20000", "number > 0"))
 
 
+@pytest.mark.parametrize("words", [["plugins"], ["problems"], ["methods"], ["methods", "dm"]])
+def test_json_is_alone_on_stdout_and_a_faulty_entry_costs_itself_alone(ddcore, faulty, words):
+    result = ddcore(*words, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert "faulty_plugin is imported\nfaulty_plugin is asked\n" in result.stderr
+    if words == ["methods"]:
+        assert "dm" in [record["name"] for record in found]
+        assert "faulty_things is imported" in result.stderr
+        left_out = [line for line in result.stderr.splitlines() if line.startswith("left out: ")]
+        assert ["needs a Method" in line for line in left_out] == [True, False]
+        assert "SystemExit" in left_out[1]
+
+
 @pytest.mark.parametrize(
     "command", [("plugins",), ("problems",), ("methods",), ("methods", "dm"), ("problems", "toy/filed")]
 )

@@ -100,7 +100,7 @@ def test_a_bare_name_is_the_modalitys_first_and_then_the_cores(plugins: Make):
     assert found.find("method", "dc", "toy").name == "dc"
     assert found.find("method", "dm").name == found.find("method", "dm", "other").name == "dm"
     assert found.find("method", "toy/dm", "other").name == "toy/dm"
-    assert found.find("method", "toy/dm").load() == "the toy method"
+    assert found.find("method", "toy/dm").load().name == "toy/dm"
 
 
 def test_an_unknown_name_answers_with_close_matches_or_the_pip_line(plugins: Make):
@@ -122,6 +122,14 @@ def test_a_target_that_is_not_there_is_the_plugins_error(plugins: Make):
         PluginLoadError, match="'toy/missing' could not be loaded from good_problems:missing: AttributeError"
     ):
         plugins("good").find("problem", "toy/missing").load()
+
+
+def test_a_target_that_ends_the_interpreter_or_is_no_method_is_the_plugins_error(plugins: Make):
+    found = plugins("good", "exits")
+    with pytest.raises(PluginLoadError, match=r"'toy/exits' could not be loaded .*SystemExit: no licence found"):
+        found.find("method", "toy/exits").load()
+    with pytest.raises(PluginLoadError, match="good_problems:TEXT is of type str, and 'toy/text' needs a Method"):
+        found.find("method", "toy/text").load()
 
 
 def test_entries_are_checked_when_they_are_made():
