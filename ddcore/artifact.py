@@ -97,7 +97,7 @@ class Artifact:
             "input_space": problem.input_space,
             "step_sizes": _step_sizes(synthetic),
             "train_steps": synthetic.train_steps,
-            "bytes": _bytes(tensors),
+            "bytes": _bytes({k: x for k, x in tensors.items() if k not in synthetic.provenance}),
             "recipe": problem.recipe.name,
             "picture": picture,
             "seed": seed,
@@ -211,7 +211,7 @@ class Artifact:
 
     @property
     def bytes(self) -> int:
-        """Bytes of what is trained on: the tensors of `data.safetensors`, labels and decoders included."""
+        """Bytes of what is trained on: the tensors of `data.safetensors`, labels and decoders included, ids of real rows not."""
         return int(self.manifest["bytes"]["total"])
 
     @property

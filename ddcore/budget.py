@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import inf
+from typing import Any, Literal
 
 from .errors import BudgetError
 from .problem import DataSource, nbytes
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Budget:
             what = " and ".join(given) or "none of them"
             raise BudgetError(f"a budget is one of ipc, ratio and bytes; got {what}: give exactly one, such as ipc=10")
         ((name, value),) = given.items()
-        if value <= 0 or (name == "ratio" and value > 1):
+        if not 0 < value <= (1 if name == "ratio" else inf):  # NaN is in no range
             raise BudgetError(f"{name} must be {'in (0, 1]' if name == 'ratio' else 'at least 1'}, got {value}")
 
     def describe(self) -> dict[str, int | float | str]:
@@ -66,3 +67,10 @@ class Budget:
                     f"the largest ipc that every group can fill is {min(sizes.values())}"
                 )
         return counts
+
+
+def in_words(described: Mapping[str, Any]) -> str:
+    """A budget as `describe` gives it, alone or in a row of a table: "ipc 10", "ratio 0.05 of all rows"."""
+    if "ratio" in described:
+        return f"ratio {described['ratio']} of {described['ratio_of']} rows"
+    return next(f"{name} {described[name]}" for name in ("ipc", "bytes") if name in described)

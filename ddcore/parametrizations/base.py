@@ -31,6 +31,9 @@ class Synthetic(nn.Module, Generic[B]):
     train_steps: int | None = None
     """How many training steps the set itself prescribes; None: as many as the recipe asks."""
 
+    provenance: ClassVar[Collection[str]] = ()
+    """Names in `stored` that say where the rows are from: nobody trains on them, and they count in no budget."""
+
     blocks: int = 1
     """The data blocks of a set that prescribes its steps, which take turns: block b is rows b, b + blocks ... of each group."""
 
@@ -210,6 +213,7 @@ class Selected(RealRows[B]):
     """Real rows that are stored alone, held by id: a coreset, and the random baseline of every report."""
 
     parametrization = "selected"
+    provenance = ("ids",)
 
     def __init__(self, data: DataSource[B], ids: Mapping[int, Sequence[int]], step_size: float = 0.01) -> None:
         super().__init__(data.kept([i for chosen in ids.values() for i in chosen]), ids, step_size)
