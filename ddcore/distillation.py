@@ -130,6 +130,7 @@ def distill(
             "method": record["name"],
             "preset": record["preset"],
             "seed": seed,
+            "device": device_.type,
             "data": None if data is None else str(Path(data).resolve()),
             "budget": described,
             "options": record["options"],
@@ -184,6 +185,8 @@ class _Partial:
     """`OUT.partial`: the resolved options and the last checkpoint, one of each process, of a run that is under way."""
 
     def __init__(self, out: Path, run: str, *, resume: bool, overwrite: bool) -> None:
+        if not out.name:  # the current folder, or the root
+            raise ArtifactError(f"{str(out)!r} names no new folder: give one as --out, such as --out digits-dm-10")
         self.out, self.run, self.overwrite = out, run, overwrite
         self.folder = out.with_name(out.name + ".partial")
         self.checkpoint = self.folder / f"checkpoint-{rank()}"
@@ -192,13 +195,13 @@ class _Partial:
         if out.exists():
             from .artifact import open as open_artifact
 
-            if resume and (out / "run.toml").is_file() and (out / "run.toml").read_text() == run:
+            if resume and _text(out / "run.toml") == run:
                 self.finished = open_artifact(out)
                 return
             if not overwrite:
                 raise ArtifactError(f"{out} is there already: choose another --out, or remove it first")
-        if resume and (self.folder / "run.toml").is_file():
-            before = (self.folder / "run.toml").read_text()
+        before = _text(self.folder / "run.toml") if resume else None
+        if before is not None:
             if before != run:
                 raise OptionError(
                     f"{self.folder} is of a run with other options ({_difference(before, run)}): "
@@ -210,7 +213,7 @@ class _Partial:
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True)
-        (self.folder / "run.toml").write_text(self.run)
+        (self.folder / "run.toml").write_text(self.run, "utf-8")
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
@@ -242,6 +245,11 @@ class _Partial:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
         return saved
+
+
+def _text(file: Path) -> str | None:
+    """What is in the file, where there is one."""
+    return file.read_text("utf-8", "replace") if file.is_file() else None
 
 
 def _difference(a: str, b: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,7 +104,7 @@ def _say(artifact: Artifact, out: Path) -> None:
     click.echo(f"  set      {out}")
     if picture is not None:
         click.echo(f"  picture  {out / picture}")
-    click.echo(f"Next: ddcore evaluate {out}")
+    click.echo(f"Next: {shlex.join(['ddcore', 'evaluate', str(out)])}")
 
 
 def _diverged(error: Any, out: Path) -> Failure:
@@ -121,4 +122,5 @@ def _how_to_resume(out: Path) -> str:
         return "The run had not begun; nothing was written."
     if not (run.parent / "checkpoint-0").exists():
         return "There was no checkpoint yet: start again with the same command."
-    return f"Go on with:\n  ddcore distill --config {run} --out {out} --resume"
+    words = ["ddcore", "distill", "--config", str(run), "--out", str(out), "--resume"]
+    return f"Go on with:\n  {shlex.join(words)}"

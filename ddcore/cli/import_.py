@@ -41,19 +41,13 @@ def import_(
     holds is run.
     """
     from ..importers import import_set
-    from ..options import parse_assignment
+    from ..options import parse_assignment, to_toml
     from ..plugins import installed, load
     from .request import PROBLEM
 
     installed().find("importer", form, installed().find("problem", problem).modality)
     options = dict(parse_assignment(text.removeprefix(PROBLEM)) for text in assignments)
     loaded = load(problem, data, **options)
-    run = "" if data is None else f"data = {_quoted(str(Path(data).expanduser().absolute()))}\n"
-    artifact = import_set(path, form, loaded, method=method).save(out, run=run or None)
+    run = None if data is None else to_toml({"data": Path(data).expanduser().absolute()})
+    artifact = import_set(path, form, loaded, method=method).save(out, run=run)
     click.echo(f"{sum(artifact.manifest['counts'].values())} rows are in {out}: `ddcore evaluate {out}` scores them.")
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)

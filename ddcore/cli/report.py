@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,11 +45,26 @@ def report(folders: tuple[Path, ...], out: Path | None) -> None:
     if tables and len(folders) > 1:
         raise OptionError(f"{tables[0]} is a comparison: it has a page of its own")
     if tables:
-        import json
-
-        page = comparison_page(json.loads((tables[0] / "results.json").read_text("utf-8")), tables[0].resolve().name)
+        page = comparison_page(_rows(tables[0] / "results.json"), tables[0].resolve().name)
     else:
         page = run_page([open_artifact(folder) for folder in folders])
     place = out or folders[0] / "report.html"
     write_text(place, page)
     click.echo(f"The page is {place}")
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    """The rows that a comparison wrote."""
+    import json
+
+    from ..errors import DataError
+
+    try:
+        rows = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is cut short or altered ({error}): run the same `ddcore compare` again") from error
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {"problem", "method"} <= row.keys() for row in rows
+    ):
+        raise DataError(f"{file} holds no rows of `ddcore compare`: give the folder that it wrote")
+    return rows

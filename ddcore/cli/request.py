@@ -46,7 +46,7 @@ _FLAGS = (
         metavar="FILE",
         help="TOML as `run.toml` in every result; flags win over it.",
     ),
-    device_option,
+    click.option("--device", help="auto, cpu, cuda or cuda:i. [default: auto]"),
 )
 
 
@@ -84,14 +84,14 @@ class Request:
         steps: int | None,
         assignments: Sequence[str],
         config: Path | None,
-        device: str,
+        device: str | None,
         **budget: Any,
     ) -> Request:
         """Flags over the file. Raises OptionError, BudgetError and UnknownName before anything heavy is imported."""
         from ..plugins import installed
 
         file = {} if config is None else _read_run(config)
-        given = {"problem": problem, "method": method, "data": data, "preset": preset, "seed": seed}
+        given = {"problem": problem, "method": method, "data": data, "preset": preset, "seed": seed, "device": device}
         if preset is not None and config is not None and file.get("options") and preset != file.get("preset", "quick"):
             raise OptionError(
                 f"--preset {preset} cannot change the options that {config} sets: remove its [options] table, "
@@ -116,7 +116,7 @@ class Request:
             steps,
             {**file.get("options", {}), **of_method},
             {**file.get("problem_options", {}), **of_problem},
-            device,
+            run.get("device", "auto"),
         )
 
     def load(self) -> Problem[Any]:
@@ -163,6 +163,7 @@ def _read_run(file: Path) -> dict[str, Any]:
         method: str | None = None
         preset: str | None = None
         seed: int | None = None
+        device: str | None = None
         data: str | None = None
         budget: Amount = Field(default_factory=Amount)
         options: dict[str, Any] = Field(default_factory=dict)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ddcore.errors import BudgetError
-
 GIVEN = ["--method", "random", "--ipc", "1", "--out", "x"]
 
 
@@ -23,6 +21,10 @@ GIVEN = ["--method", "random", "--ipc", "1", "--out", "x"]
         (["toy/dots", *GIVEN, "--ipc", "0"], ["ipc must be at least 1"]),
         (["toy/dots", *GIVEN, "--ratio", "0.1"], ["one budget", "--ipc and --ratio"]),
         (["toy/dots", *GIVEN[:2], "--ratio", "1.5", "--out", "x"], ["(0, 1]", "1.5"]),
+        (["toy/dots", *GIVEN[:2], "--ratio", "nan", "--out", "x"], ["(0, 1]", "nan"]),
+        (["toy/dots", *GIVEN[:-1], "."], ["'.' names no new folder", "--out"]),
+        (["toy/dots", *GIVEN[:-1], ""], ["'.' names no new folder", "--out"]),
+        (["toy/dots", *GIVEN[:-1], "/"], ["'/' names no new folder", "--out"]),
         (["toy/dots", *GIVEN[:2], "--bytes", "17", "--out", "x"], ["17 bytes", "row", "16 bytes"]),
         (["toy/dots", *GIVEN[:2], "--out", "x"], ["one budget", "--ipc 10"]),
         (["toy/dots", *GIVEN, "--ratio-of", "all"], ["--ratio-of goes with --ratio"]),
@@ -57,6 +59,21 @@ def test_a_plugin_of_ours_that_is_not_installed(refused, monkeypatch):
     assert "pip install ddcore-ocean" in refused("distill", "ocean/tides", *GIVEN)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["distill", "faulty/untyped", *GIVEN], ["faulty/untyped", "options cannot be read", "typed parameter"]),
+        (["problems", "faulty/untyped"], ["faulty/untyped", "options cannot be read", "typed parameter"]),
+        (["methods", "faulty/text"], ["faulty_things:TEXT is of type str", "needs a Method"]),
+        (["methods", "faulty/exits"], ["faulty/exits", "SystemExit: no licence found"]),
+    ],
+)
+def test_a_plugin_whose_entries_are_faulty(ddcore, faulty, words, said):
+    result = ddcore(*words)
+    assert result.exit_code == 2
+    assert all(text in result.stderr for text in said), result.stderr
+
+
 def test_a_wrong_command(refused):
     assert "Did you mean distill" in refused("distil")
 
@@ -69,6 +86,8 @@ def test_files_that_are_no_configuration(refused, tmp_path):
     message = refused("distill", "--config", "typo.toml", "--out", "x")
     assert "'problm'. Did you mean problem" in message
     assert 'seed = "one"' in message
+    (tmp_path / "gpu.toml").write_text('problem = "toy/dots"\nmethod = "random"\ndevice = "gpu"\nbudget.ipc = 1\n')
+    assert "no device 'gpu'" in refused("distill", "--config", "gpu.toml", "--out", "x")
     (tmp_path / "sweep.toml").write_text('problems = ["toy/dots"]\nmethods = ["dm"]\n')
     assert "ipc" in refused("compare", "sweep.toml", "--out", "x")
 
@@ -128,6 +147,16 @@ def test_export(refused, distilled, tmp_path):
     assert (tmp_path / "there.pt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("[{", "cut short"), (b"\xff", "cut short"), ("{}", "holds no rows"), ('["a"]', "holds no rows")]
+)
+def test_a_comparison_whose_rows_are_damaged(refused, tmp_path, text, said):
+    (tmp_path / "results.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    message = refused("report", tmp_path)
+    assert "results.json" in message
+    assert said in message
+
+
 def test_no_space_on_the_disk(refused, monkeypatch, tmp_path):
     write = Path.write_bytes
 
@@ -153,13 +182,13 @@ def test_wrong_names_are_told_before_torch_is_imported(words):
     assert done.stdout == "False\n"
 
 
-def test_only_debug_shows_a_traceback(ddcore, process):
+def test_only_debug_shows_a_traceback(ddcore):
     words = ["distill", "toy/dots", *GIVEN, "--ipc", "99"]
-    assert isinstance(ddcore(*words, "--debug").exception, BudgetError)
-    done = process("--debug", *words)
-    assert done.returncode != 0
-    assert "Traceback" in done.stderr
-    assert "BudgetError" in done.stderr
+    for result in (ddcore(*words, "--debug"), ddcore("--debug", *words)):
+        assert result.exit_code == 2
+        assert "Traceback" in result.stderr
+        assert "BudgetError: " in result.stderr
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_a_bug_is_one_line_too(ddcore, monkeypatch):

@@ -1,5 +1,6 @@
 """Runs that end early: what is kept, what is said, and that going on gives what an uninterrupted run gives."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from ddcore import open as open_artifact
+from ddcore.cli.distill import _how_to_resume
 from ddcore.cli.progress import Progress
 
 RUN = ["distill", "toy/dots", "--method", "dm", "--ipc", "2", "--steps", "12"]
@@ -31,6 +33,19 @@ def test_an_interrupted_run_says_how_to_go_on(interrupted, tmp_path):
     assert interrupted.exit_code == 130
     assert "ddcore distill --config a.partial/run.toml --out a --resume" in interrupted.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_how_to_go_on_is_said_as_a_shell_reads_it(tmp_path):
+    out = tmp_path / "my sets" / "a"
+    assert "nothing was written" in _how_to_resume(out)
+    out.with_name("a.partial").mkdir(parents=True)
+    assert "nothing was written" in _how_to_resume(out)
+    (out.with_name("a.partial") / "run.toml").touch()
+    assert "no checkpoint yet: start again" in _how_to_resume(out)
+    (out.with_name("a.partial") / "checkpoint-0").mkdir()
+    words = shlex.split(_how_to_resume(out).splitlines()[-1])
+    assert words[:2] == ["ddcore", "distill"]
+    assert words[2:] == ["--config", f"{out}.partial/run.toml", "--out", str(out), "--resume"]
 
 
 @pytest.mark.parametrize("how", [RUN, ["distill", "--config", "a.partial/run.toml"]], ids=["same flags", "as it says"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ddcore import open as open_artifact
 from ddcore.plugins import installed
 
 
@@ -26,7 +27,8 @@ def test_a_run_is_reproduced_from_its_options(ok, tmp_path):
     ok("distill", "toy/dots", *how, "--out", "a")
     written = tomllib.loads((tmp_path / "a/run.toml").read_text())
     assert written["options"]["lr"] == 0.5
-    assert written["problem_options"] == {"n": 40}
+    assert written["problem_options"] == {"n": 40, "spread": 0.3}, "defaults too"
+    assert written["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     ok("distill", "--config", "a/run.toml", "--out", "b")
     a, b = (tmp_path / d / "data.safetensors" for d in "ab")
     assert a.read_bytes() == b.read_bytes()
@@ -40,12 +42,16 @@ def test_flags_win_over_the_file(ok, distilled, tmp_path):
     assert (written["seed"], written["options"]["lr"], written["options"]["steps"]) == (3, 0.25, 5)
 
 
-@pytest.mark.parametrize(
-    ("flags", "rows"), [(["--ratio", 0.1], 4), (["--ratio", 0.1, "--ratio-of", "all"], 8), (["--bytes", 64], 4)]
-)
-def test_budgets(ok, tmp_path, flags, rows):
+@pytest.mark.parametrize(("flags", "rows"), [(["--ratio", 0.1], 4), (["--ratio", 0.1, "--ratio-of", "all"], 8)])
+def test_ratios(ok, tmp_path, flags, rows):
     ok("distill", "toy/dots", "--method", "random", *flags, "--out", "set")
-    assert len(load_file(tmp_path / "set/data.safetensors")["x"]) == rows  # a row: 2 x 4 bytes, and 8 for its class
+    assert len(load_file(tmp_path / "set/data.safetensors")["x"]) == rows
+
+
+@pytest.mark.parametrize("method", ["random", "dm"])
+def test_a_set_weighs_no_more_than_it_may(ok, tmp_path, method):
+    ok("distill", "toy/dots", "--method", method, "--bytes", 70, "--out", "set", *(["--steps", 1] * (method == "dm")))
+    assert open_artifact(tmp_path / "set").bytes == 64  # 4 rows of 2 x 4 bytes, and 8 for the class of each
 
 
 def test_evaluate(as_json, ok, distilled):
