@@ -22,7 +22,7 @@ Parts = dict[str, Any]  # train, val, test -> datasets.Dataset
 
 def read_hub(problem: str, data: Path | None, name: str | None, subset: str | None = None) -> Parts:
     """The tables of a data set by our names of its splits, train among them. Raises OptionError where neither or both of a local
-    `data` and a `name` are given, and DataError where the package, the data set or its train split is missing."""
+    `data` and a `name` are given, and DataError where the package, the data set, its train split or a column is missing."""
     try:
         import datasets
     except ImportError as error:
@@ -37,15 +37,19 @@ def read_hub(problem: str, data: Path | None, name: str | None, subset: str | No
             found = datasets.load_from_disk(str(data))
         else:
             found = datasets.load_dataset(str(data or name), subset)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         where = f"in {data}" if data is not None else f"of the hub, {name!r}"
+        reason = " ".join(str(error.__cause__ or error).split())
         raise DataError(
-            f"cannot read the data set {where}: {error}. A folder that save_to_disk wrote works offline"
+            f"cannot read the data set {where}: {reason}. A folder that save_to_disk wrote works offline"
         ) from error
     parts: Parts = dict(found) if isinstance(found, dict) else {"train": found}
     kept = {SPLITS[split]: part for split, part in parts.items() if split in SPLITS}
     if "train" not in kept:
         raise DataError(f"the data set has the splits {', '.join(parts)} and no train split")
+    for split, part in kept.items():
+        if lacking := [name for name in kept["train"].column_names if name not in part.column_names]:
+            raise DataError(f"the data set's {split} split has no column {', '.join(lacking)}, which train has: add it")
     return kept
 
 

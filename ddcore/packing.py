@@ -8,6 +8,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,21 +119,27 @@ def _decode(items: Sequence[Item], rows: Path, index: Path, shape: Sequence[int]
     bad: list[str] = []
     remarks: dict[str, list[str]] = {}
     digest = hashlib.sha256()
+    whole = (max(len(items), 1), *shape)
     try:
-        x = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(max(len(items), 1), *shape))
-        for item in items:
-            try:
-                row, remark = item.read()
-            except Unreadable as error:
-                bad.append(f"{item.name} ({error})" if str(error) else item.name)
-                continue
-            if remark:
-                remarks.setdefault(remark, []).append(item.name)
-            x[len(kept)] = row
-            digest.update(row.tobytes() + item.label.to_bytes(4, "little"))
-            kept.append(item)
-        x.flush()
-        del x
+        with temporary.open(
+            "wb"
+        ) as file:  # written row by row: on a full disk a memory-mapped file would end the process
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": whole}
+            np.lib.format.write_array_header_1_0(file, header)
+            end = file.tell() + prod(whole) * np.dtype(dtype).itemsize
+            for item in items:
+                try:
+                    row, remark = item.read()
+                except Unreadable as error:
+                    bad.append(f"{item.name} ({error})" if str(error) else item.name)
+                    continue
+                if remark:
+                    remarks.setdefault(remark, []).append(item.name)
+                data = np.asarray(row, dtype).reshape(shape).tobytes()
+                file.write(data)
+                digest.update(data + item.label.to_bytes(4, "little"))
+                kept.append(item)
+            file.truncate(end)  # the place of rows that could not be read
         temporary.replace(rows)
         said = {"what": f"{len(kept)} {what} of shape {tuple(shape)}", "digest": digest.hexdigest()}
         of = {"y": [i.label for i in kept], "splits": [i.split for i in kept], "names": [i.name for i in kept]}

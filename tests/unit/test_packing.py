@@ -1,0 +1,55 @@
+"""Rows decoded once, into the cache."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddcore.errors import DataError
+from ddcore.packing import Item, Unreadable, pack
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def bad():
+    raise Unreadable("torn")
+
+
+def items(n: int = 6) -> list[Item]:
+    read = [lambda i=i: (np.full((2, 3), i, np.uint8), "") for i in range(n)]
+    read[1] = bad
+    return [Item(f"row {i}", "train" if i < 4 else "test", i % 2, r) for i, r in enumerate(read)]
+
+
+packed = partial(pack, key="k", shape=(2, 3), dtype=np.uint8, what="things")
+
+
+def test_rows_are_mapped_in_order_without_those_that_cannot_be_read():
+    for _ in range(2):  # decoded, and from what is kept of it
+        with pytest.warns(UserWarning, match=r"1 of 6 things cannot be read .*row 1 \(torn\)"):
+            found = packed(items())
+        assert isinstance(found.x, np.memmap)
+        assert found.x[:, 0, 0].tolist() == [0, 2, 3, 4, 5]
+        assert found.x.shape == (5, 2, 3)
+        assert found.y.tolist() == [0, 0, 1, 0, 1]
+        assert found.splits == {"train": [0, 1, 2], "val": [], "test": [3, 4]}
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(cache, monkeypatch):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no disk that is always full")
+    monkeypatch.setattr("ddcore.packing.secrets.token_hex", lambda n: "token")
+    with pytest.warns(UserWarning, match="cannot be read"):
+        packed(items())
+    (rows,) = cache.glob("*/*.npy")
+    for file in rows.parent.iterdir():
+        file.unlink()
+    rows.with_name(f".{rows.name}.token").symlink_to("/dev/full")
+    with pytest.raises(DataError, match=r"cannot keep the decoded things .*No space left on device; set DDCORE_CACHE"):
+        packed(items())
+    assert not list(rows.parent.iterdir())
