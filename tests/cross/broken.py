@@ -227,6 +227,11 @@ class Averaged(Classification):
         return losses.mean().expand(len(losses))
 
 
+class Unreduced(Classification):
+    def loss(self, out: Output, batch: Rows) -> Tensor:
+        return self.losses(out, batch)
+
+
 class MeanOfBatches(Classification):
     def score(self, pairs: Iterable[tuple[Output, Rows]]) -> Mapping[str, float]:
         scores = [super(MeanOfBatches, self).score([pair])["accuracy"] for pair in pairs]
@@ -239,6 +244,10 @@ class TestReduced(Toy):
 
 class TestAveraged(Toy):
     changes = {"task": Averaged(K)}
+
+
+class TestUnreduced(Toy):
+    changes = {"task": Unreduced(K)}
 
 
 class TestMeanOfBatches(Toy):
