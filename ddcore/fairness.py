@@ -20,14 +20,19 @@ from .problem import Metric, Problem
 from .recipes import Recipe
 from .report import Fair, Score
 
-__all__ = ["Hardened", "fraction", "judge", "normalised", "trainings"]
+__all__ = ["Hardened", "bounded", "fraction", "judge", "judge_all", "normalised", "trainings"]
 B = TypeVar("B")
 Run = tuple[str, str, int]  # model, what is trained, seed
 
 
+def bounded(metric: Metric) -> bool:
+    """Whether the metric's range has two ends."""
+    return math.isfinite(metric.low) and math.isfinite(metric.high)
+
+
 def fraction(metric: Metric, value: float) -> float:
     """Where a value stands in the metric's range: 0 at the worst end, 1 at the best. NotSupported where the range has no end."""
-    if not (math.isfinite(metric.low) and math.isfinite(metric.high)):
+    if not bounded(metric):
         raise NotSupported(
             f"{metric.name} has no bounded range: fair scores are defined for metrics between two numbers"
         )
@@ -59,7 +64,10 @@ def trainings(
     split: str,
 ) -> dict[Run, tuple[Any, ...]]:
     """What is trained beside the set and the random rows: both with the augmentation switched, where the problem has one to
-    train with, and the set with hard labels, where it has others."""
+    train with, and the set with hard labels, where it has others. NotSupported where no metric could be judged by them."""
+    if not any(map(bounded, problem.task.metrics)):
+        names = ", ".join(metric.name for metric in problem.task.metrics)
+        raise NotSupported(f"fair scores are of metrics whose range has two ends, and {problem.name} has {names}")
     runs: dict[Run, tuple[Any, ...]] = {}
     synthetic = sets["scores"][0]
     if "train" in problem.augmentations and synthetic.train_steps is None:
@@ -76,15 +84,28 @@ def trainings(
     return runs
 
 
+def judge_all(
+    problem: Problem[Any],
+    synthetic: Synthetic[Any],
+    found: Mapping[Run, Mapping[str, float]],
+    ceilings: Sequence[Score],
+    models: Sequence[str],
+) -> tuple[Fair, ...]:
+    """The fair scores of each model by each of the task's metrics whose range has two ends, from what the trainings found."""
+    metrics = [metric for metric in problem.task.metrics if bounded(metric)]
+    return tuple(judge(problem, synthetic, found, ceilings, model, metric) for model in models for metric in metrics)
+
+
 def judge(
     problem: Problem[Any],
     synthetic: Synthetic[Any],
     found: Mapping[Run, Mapping[str, float]],
     ceilings: Sequence[Score],
     model: str,
+    metric: Metric | None = None,
 ) -> Fair:
-    """The fair scores of a model by the task's main metric, from what the trainings found."""
-    metric = problem.task.metrics[0]
+    """The fair scores of a model by a metric, by default the task's main one."""
+    metric = metric or problem.task.metrics[0]
 
     def mean(kind: str) -> float | None:
         values = [fraction(metric, v[metric.name]) for (m, k, _), v in found.items() if (m, k) == (model, kind)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from .intervals import Mean, unpaired
+from .errors import OptionError
+from .intervals import Difference, Mean, paired, unpaired
 
 __all__ = ["Fair", "Report", "Score"]
 
@@ -24,6 +25,7 @@ class Score:
     protocol: str
     values: tuple[float, ...]
     method: str = ""  # of a baseline: how its rows were selected
+    higher_is_better: bool = True
 
     @property
     def mean(self) -> float:
@@ -47,12 +49,19 @@ class Score:
             "model": self.model,
             "protocol": self.protocol,
             **({"method": self.method} if self.method else {}),
+            "higher_is_better": self.higher_is_better,
             "mean": self.mean,
             "std": self.std,
             "interval": None if self.interval is None else list(self.interval),
             "seeds": len(self.values),
             "values": list(self.values),
         }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Score:
+        """The score that `to_json` gave."""
+        names = {f.name for f in fields(cls)} & found.keys()
+        return cls(**{**{name: found[name] for name in names}, "values": tuple(found["values"])})
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.std:.4f}"
@@ -112,6 +121,40 @@ class Report:
             f"no {metric or 'score'} of {model or 'any model'} among {of}{f' by {method}' if method else ''}"
         )
 
+    def against(self, other: Report, metric: str | None = None, model: str | None = None) -> Difference:
+        """What this set is ahead of the other by, in the metric's good direction: network by network, as the same seeds gave
+        both (Student's paired t). By default the main metric of the first model. Raises OptionError where the two were not
+        evaluated alike."""
+        for what in ("problem", "protocol", "epoch_rule", "split"):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            if mine != theirs:
+                raise OptionError(
+                    f"the {what.replace('_', ' ')} is {mine} here and {theirs} there: evaluate both sets alike"
+                )
+        try:
+            a = self.score(metric, model)
+            b = other.score(a.metric, a.model)
+        except KeyError as error:
+            raise OptionError(f"{error.args[0]}: evaluate both sets with the same models") from error
+        if len(a.values) != len(b.values):
+            raise OptionError(
+                f"{len(a.values)} networks here and {len(b.values)} there: evaluate both sets over the same seeds"
+            )
+        return paired(a.values, b.values) if a.higher_is_better else paired(b.values, a.values)
+
+    def transfer(self, metric: str | None = None) -> float | None:
+        """The mean score of the networks after the first as a part of the first one's, of a metric that is better when lower the
+        inverse: 1 where the set serves all alike, below where it serves the others less. None for one network, and where the
+        part has no meaning (of nothing)."""
+        of = metric or self.score().metric
+        first, *others = (s for s in self.scores if s.metric == of)
+        if not others:
+            return None
+        part, whole = statistics.fmean(s.mean for s in others), first.mean
+        if not first.higher_is_better:
+            part, whole = whole, part
+        return part / whole if whole > 0 else None
+
     def by_selection(self) -> dict[str, list[Score]]:
         """The baselines by what they are, each in the order of the scores."""
         found: dict[str, list[Score]] = {}
@@ -138,8 +181,17 @@ class Report:
             "seconds": round(self.seconds, 3),
             "notes": list(self.notes),
             **{name: [s.to_json() for s in scores] for name, scores in lists.items()},
+            "transfer": {s.metric: self.transfer(s.metric) for s in self.scores},
             "fair": [f.to_json() for f in self.fair],
         }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Report:
+        """The report that `to_json` gave."""
+        names = {f.name for f in fields(cls)} & found.keys()
+        lists = {name: tuple(map(Score.from_json, found[name])) for name in ("scores", "baselines", "ceilings")}
+        fair = tuple(Fair(**f) for f in found["fair"])
+        return cls(**{**{name: found[name] for name in names}, **lists, "fair": fair, "notes": tuple(found["notes"])})
 
     def table(self) -> Table:
         """One line for each model and metric."""
@@ -161,17 +213,18 @@ class Report:
         return table
 
     def fair_table(self) -> Table:
-        """One line for each model."""
+        """One line for each model and metric."""
         table = Table(
             title="fair scores",
             caption="of fractions; ior: improvement over random, hlr: hard-label recovery (lower is better),\n"
             "lrs, ars: label-robust and augmentation-robust score, 0.269 at no advantage",
         )
-        table.add_column("model")
+        for heading in ("model", "metric"):
+            table.add_column(heading)
         for heading in ("ior", "hlr", "lrs", "ars"):
             table.add_column(heading, justify="right")
         for f in self.fair:
-            table.add_row(f.model, *("–" if v is None else f"{v:.3f}" for v in (f.ior, f.hlr, f.lrs, f.ars)))
+            table.add_row(f.model, f.metric, *("–" if v is None else f"{v:.3f}" for v in (f.ior, f.hlr, f.lrs, f.ars)))
         return table
 
     def advantages(self) -> list[str]:

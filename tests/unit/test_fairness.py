@@ -4,6 +4,7 @@ import json
 import math
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ import toys
 from ddcore import labels
 from ddcore.errors import DataError, NotSupported
 from ddcore.evaluation import RATES, evaluate, score, train
-from ddcore.fairness import Hardened, fraction, normalised
+from ddcore.fairness import Hardened, fraction, judge_all, normalised
 from ddcore.parametrizations import Selected
 from ddcore.problem import Metric
 from ddcore.recipes import Recipe
+from ddcore.report import Score
 from ddcore.rows import RowData, RowSynthetic
 from ddcore.seeds import stream
 
@@ -40,6 +42,84 @@ def test_the_anchors_of_the_scale():
     assert normalised(0) == pytest.approx(0.2689, abs=1e-4)  # image.md E.7; DD-Ranking's formula
     steps = [normalised(a / 10) for a in range(-10, 11)]
     assert steps == sorted(steps)
+
+
+KINDS = ("scores", "baselines", "switched scores", "switched baselines", "hard")
+
+
+def judged(metrics, values, ceiling, label_kind="probabilities"):
+    """Fair scores by each metric of what one network of each training is said to score."""
+    problem = SimpleNamespace(task=SimpleNamespace(metrics=metrics))
+    found = {("net", kind, 0): {m.name: v for m in metrics} for kind, v in zip(KINDS, values, strict=True)}
+    ceilings = [Score(m.name, "net", "p@1", (ceiling,)) for m in metrics]
+    return judge_all(problem, SimpleNamespace(label_kind=label_kind, train_steps=None), found, ceilings, ["net"])
+
+
+def draws(n=300):
+    """Ranges of any place and width, and six values within: of the five trainings and the ceiling."""
+    for seed in range(n):
+        rng = random.Random(seed)
+        low = rng.uniform(-50, 50)
+        high = low + 10 ** rng.uniform(-2, 2)
+        *values, ceiling = (rng.choice((low, high, rng.uniform(low, high))) for _ in range(6))
+        yield Metric("m", low, high, rng.random() < 0.5), values, ceiling
+
+
+@pytest.mark.parametrize("label_kind", ["ids", "probabilities"])
+def test_fair_scores_are_of_no_scale_and_no_direction(label_kind):
+    for metric, values, ceiling in draws():
+        (fair,) = judged([metric], values, ceiling, label_kind)
+        wanted = pytest.approx((fair.ior, fair.hlr, fair.lrs, fair.ars), abs=1e-9)
+        assert 0 <= fair.lrs <= 1
+        assert 0 <= fair.ars <= 1
+        wide = replace(metric, low=100 * metric.low, high=100 * metric.high)
+        mirror = replace(metric, higher_is_better=not metric.higher_is_better)
+        ends = metric.low + metric.high
+        for other, moved, top in (
+            (wide, [100 * v for v in values], 100 * ceiling),
+            (mirror, [ends - v for v in values], ends - ceiling),
+        ):
+            (same,) = judged([other], moved, top, label_kind)
+            assert (same.ior, same.hlr, same.lrs, same.ars) == wanted
+        (against,) = judged([mirror], values, ceiling, label_kind)
+        assert (against.ior, against.hlr) == pytest.approx((-fair.ior, -fair.hlr), abs=1e-9)
+
+
+def test_fair_scores_rise_with_the_set_and_fall_with_what_is_beside_it():
+    for metric, values, ceiling in draws():
+        metric = replace(metric, higher_is_better=True)
+        own, beside, *rest = values
+        (fair,) = judged([metric], values, ceiling)
+        better, worse, higher = (
+            judged([metric], moved, top)[0]
+            for moved, top in (
+                ([(own + metric.high) / 2, beside, *rest], ceiling),
+                ([own, (beside + metric.high) / 2, *rest], ceiling),
+                (values, (ceiling + metric.high) / 2),
+            )
+        )
+        assert better.lrs >= fair.lrs
+        assert better.ars >= fair.ars
+        assert worse.lrs <= fair.lrs
+        assert worse.ars <= fair.ars
+        assert higher.lrs <= fair.lrs
+        assert higher.ars == fair.ars
+        if own < metric.high - 1e-6:
+            assert better.lrs > fair.lrs
+
+
+def test_each_metric_that_has_two_ends_is_judged():
+    metrics = [Metric("auc"), Metric("log loss", 0.0, math.inf, False), Metric("error", 0.0, 1.0, False)]
+    found = judged(metrics, [0.8, 0.5, 0.8, 0.5, 0.7], 0.9)
+    assert [(f.model, f.metric, round(f.ior, 9)) for f in found] == [("net", "auc", 0.3), ("net", "error", -0.3)]
+
+
+def test_where_no_metric_can_be_judged_nothing_is_trained(problem):
+    class Loss(type(problem.task)):
+        metrics = (Metric("log loss", 0.0, math.inf, False),)
+
+    with pytest.raises(NotSupported, match="and image/toy has log loss"):
+        evaluate(a_set(problem, False), replace(problem, task=Loss(3)), seeds=1, fair=True)
 
 
 @pytest.fixture
