@@ -116,12 +116,23 @@ def image_problem(
     )
 
 
-def _official(train: Split, test: Split, names: Sequence[str], val: float, **options: Any) -> Problem[Rows]:
+def _official(
+    train: Split, test: Split, names: Sequence[str], val: float, *, fitted: Preprocessing, **options: Any
+) -> Problem[Rows]:
     """An official train and test split; val is carved from train by a fixed draw."""
+    channels, shape = len(fitted.tensors["mean"]), train.x.shape[1:]
+    if shape != test.x.shape[1:] or shape[-1] != channels:
+        raise DataError(
+            f"expected images of one size and {channels} channels; train has {'x'.join(map(str, shape))} "
+            f"(height, width, channels) and test {'x'.join(map(str, test.x.shape[1:]))}: is it another data set?"
+        )
+    present = set(train.y.tolist())
+    if empty := [name for label, name in enumerate(names) if label not in present]:
+        raise DataError(f"no training image in class {', '.join(empty)}: is the file whole, or of another data set?")
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
     kept, held_out = carve(y, range(len(train.y)), val)
     splits = {"train": kept, "val": held_out, "test": list(range(len(train.y), len(y)))}
-    return image_problem(x, y, splits, names, **options)
+    return image_problem(x, y, splits, names, fitted=fitted, **options)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

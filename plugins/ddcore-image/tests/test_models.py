@@ -82,8 +82,8 @@ def test_convnet_embeds_as_in_the_matching_literature(shape, depth, d):
 @pytest.mark.parametrize("shape", [DIGITS, MNIST, CIFAR, (3, 64, 64), (3, 20, 33)], ids=str)
 def test_every_network_of_a_zoo_runs_at_its_size(shape):
     for name, make in zoo(shape, 5, width=32).items():
-        if name.startswith(("resnet50", "resnet101")) and shape != CIFAR:
-            continue
+        if name.startswith(("resnet50", "resnet101")) and (shape != CIFAR or name.startswith("resnet101-bn")):
+            continue  # deep ones at one size, and the deepest under one normalisation
         net = make()
         with torch.no_grad():
             out = net(Rows(images(shape, 2)))
@@ -113,7 +113,8 @@ def test_zoo_leaves_out_what_the_images_are_too_small_for():
     )
     assert {*named.split(), "resnet101-bn", "alexnet-bn"} <= cifar.keys()
     assert set(cifar) - set(digits) == {
-        *("lenet", "vgg11", "vgg11-bn", "resnet18", "resnet18-ap", "resnet50", "resnet50-ap", "resnet101", "convnet-d4")
+        *("lenet", "vgg11", "vgg11-bn", "resnet18", "resnet18-ap", "resnet50", "resnet50-ap", "resnet101"),
+        *("resnet101-ap", "convnet-d4"),
     }
 
 

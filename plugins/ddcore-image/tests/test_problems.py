@@ -74,7 +74,7 @@ def test_every_entry_leads_somewhere_and_one_problem_is_the_default():
 
 def test_options_are_checked_and_kept():
     problem = load("image/digits", width=16)
-    assert problem.options == {"width": 16}
+    assert problem.options == {"width": 16, "depth": 2}
     assert problem.name == "image/digits"
     with pytest.raises(OptionError, match="no option 'widht'"):
         load("image/digits", widht=16)
@@ -449,6 +449,26 @@ def test_wrong_tables_are_told(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="cannot read the data set"):
         own.hf(tmp_path / "empty")
+    lacking = table(6).filter(lambda row: row["kind"] != 1)
+    datasets.DatasetDict({"train": lacking, "test": table(6)}).save_to_disk(tmp_path / "lacking")
+    with pytest.raises(DataError, match="no readable training image in class y"):
+        own.hf(tmp_path / "lacking", size=12)
+
+
+@needs_datasets
+def test_tables_whose_columns_differ_are_told(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hf")
+    renamed = table(6).rename_column("kind", "sort")
+    datasets.DatasetDict({"train": table(6), "test": renamed}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match="test split has no column kind, which train has"):
+        own.hf(tmp_path / "saved", size=12)
+    (tmp_path / "parquet").mkdir()
+    table(6).to_parquet(tmp_path / "parquet" / "train.parquet")
+    renamed.to_parquet(tmp_path / "parquet" / "test.parquet")
+    with pytest.raises(DataError, match="cannot read the data set in .*column names don't match"):
+        own.hf(tmp_path / "parquet", size=12)
 
 
 def test_without_datasets_the_error_names_the_extra(tmp_path, monkeypatch):

@@ -193,6 +193,28 @@ def test_an_npz_that_holds_something_else_is_named(tmp_path, stored):
         read_cifar(tmp_path, 10, "a site")
 
 
+def flipped(data):
+    """One byte in the middle of the compressed pixels is another."""
+    return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 0xFF]) + data[len(data) // 2 + 1 :]
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-9], flipped], ids=["empty", "cut", "flipped"])
+def test_a_damaged_npz_is_named(tmp_path, damage):
+    x = rng().integers(0, 256, (4, 32, 32, 3), np.uint8)
+    np.savez_compressed(tmp_path / "train.npz", x=x, y=np.arange(4))
+    file = tmp_path / "train.npz"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match=r"train\.npz: expected the arrays x .*: .+"):
+        read_cifar(tmp_path, 10, "a site")
+
+
+def test_a_single_array_under_the_name_of_an_npz_is_named(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 32, 32, 3), np.uint8))
+    (tmp_path / "x.npy").rename(tmp_path / "train.npz")
+    with pytest.raises(DataError, match=r"train\.npz: expected the arrays x"):
+        read_cifar(tmp_path, 10, "a site")
+
+
 def test_a_truncated_cifar_file_is_named(tmp_path):
     data, _, _ = cifar_records(3, 10)
     (tmp_path / "data_batch_1.bin").write_bytes(data[:-1])
@@ -215,8 +237,13 @@ def test_svhn_has_rows_last_and_ten_for_zero(tmp_path):
     assert np.array_equal(train.y, y)
 
 
-def test_a_file_that_is_not_svhns_is_named(tmp_path):
-    (tmp_path / "train_32x32.mat").write_bytes(b"not a mat file" * 20)
+@pytest.mark.parametrize(
+    "data",
+    [b"not a mat file" * 20, b"", b"short", b"\0" * 10, b"\0" * 300],
+    ids=["text", "empty", "short", "10 zeros", "zeros"],
+)
+def test_a_file_that_is_not_svhns_is_named(tmp_path, data):
+    (tmp_path / "train_32x32.mat").write_bytes(data)
     with pytest.raises(DataError, match=r"train_32x32\.mat"):
         read_svhn(tmp_path, "a site")
 
@@ -271,6 +298,36 @@ def test_a_subset_takes_its_classes_in_the_papers_order(tmp_path):
     assert len(problems.imagenet_1k(tmp_path, size=16, depth=2, width=8).class_names) == 11
     with pytest.raises(DataError, match=r"train/n02206856 in .*the classes of imageyellow are"):
         problems.imageyellow(tmp_path, size=16, depth=2, width=8)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# another data set
+
+
+def two(folder, train, test, classes=range(10)):
+    for name, shape in (("train", train), ("test", test)):
+        y = np.repeat(list(classes), 2)
+        np.savez(folder / name, x=rng().integers(0, 256, (len(y), *shape), np.uint8), y=y)
+
+
+@pytest.mark.parametrize("problem", ["mnist", "fashion_mnist", "cifar10", "svhn"])
+def test_images_of_other_channels_are_refused(tmp_path, problem):
+    grey = problem in ("mnist", "fashion_mnist")
+    two(tmp_path, *[(32, 32, 3) if grey else (32, 32)] * 2)
+    with pytest.raises(DataError, match=f"{1 if grey else 3} channels; train has 32x32x{3 if grey else 1} "):
+        getattr(problems, problem)(tmp_path)
+
+
+def test_train_and_test_of_different_sizes_are_refused(tmp_path):
+    two(tmp_path, (32, 32, 3), (28, 28, 3))
+    with pytest.raises(DataError, match=r"one size .*train has 32x32x3 .* test 28x28x3"):
+        problems.cifar10(tmp_path)
+
+
+def test_a_class_without_a_training_image_is_named(tmp_path):
+    two(tmp_path, (32, 32, 3), (32, 32, 3), classes=[0, 1, 2, 3, 4, 5, 6, 8, 9])
+    with pytest.raises(DataError, match="no training image in class horse: "):
+        problems.cifar10(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

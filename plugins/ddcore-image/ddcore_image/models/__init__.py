@@ -63,6 +63,8 @@ def zoo(shape: Shape, classes: int, *, depth: int = 3, width: int = 128) -> dict
         "resnet50-bn-ap": (8, partial(resnet50, norm="batch", average_pool=True)),
         "resnet101": (9, resnet101),
         "resnet101-bn": (8, partial(resnet101, norm="batch")),
+        "resnet101-ap": (16, partial(resnet101, average_pool=True)),
+        "resnet101-bn-ap": (8, partial(resnet101, norm="batch", average_pool=True)),
         "vit": (8, partial(ViT, shape, classes)),
         **{f"convnet-w{w}": (1, partial(convnet, width=w)) for w in (32, 64, 128, 256)},
         **{f"convnet-d{d}": (2**d, partial(convnet, depth=d)) for d in (1, 2, 3, 4)},
