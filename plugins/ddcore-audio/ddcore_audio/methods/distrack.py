@@ -33,7 +33,7 @@ class DisTrackOptions(Options):
 
 
 def plan(problem: Problem[Any], counts: Mapping[int, int], options: DisTrackOptions) -> Plan:
-    """Noise or random real rows as short clips, then distribution matching with contrast."""
+    """Noise or random real rows, as short clips where there are several a row, then distribution matching with contrast."""
     import torch
 
     from ddcore.methods.plan import Plan, Synthesise
@@ -44,13 +44,14 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DisTrackOpti
     from ..sound import sound_of
 
     objective = ContrastiveMeans(n_real=options.n_real, weight=options.contrast, networks=Fresh(options.model))
-    begin = Begin(
+    short = Begin(
         lambda work, start: ShortClips.of(
             work.counts, start, sound_of(work.problem), (1, options.pieces), work.rng("start")
         )
     )
+    begin = (short,) if options.pieces > 1 else ()
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*real_rows(options.start, options.pieces), begin, Synthesise(objective, options.steps, sgd)))
+    return Plan((*real_rows(options.start, options.pieces), *begin, Synthesise(objective, options.steps, sgd)))
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -45,9 +45,10 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: KWSOptions) 
     from ..sound import sound_of
 
     f = options.factor
-    begin = Begin(
+    packed = Begin(
         lambda work, start: Formations.of(work.counts, start, sound_of(work.problem), (f, f), work.rng("start"))
     )
+    begin = (packed,) if f > 1 else ()
     networks = TrainedOnReal(
         outer=options.outer, steps=options.inner, lr=options.lr_net, size=options.batch, model=options.model
     )
@@ -55,7 +56,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: KWSOptions) 
         n_real=options.n_real, distance=options.distance, augment=siamese(problem, options.augment), networks=networks
     )
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
-    return Plan((*real_rows(options.start, f * f), begin, Synthesise(objective, options.steps, sgd)))
+    return Plan((*real_rows(options.start, f * f), *begin, Synthesise(objective, options.steps, sgd)))
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
