@@ -101,10 +101,13 @@ def estimate(
     began = time.perf_counter()
     with contextlib.suppress(_Enough):
         work.perform(measured)
+    first = probe.first or time.perf_counter()
+    setup = first - began - sum(stage.took for stage in experts if stage.began < first)
+    for stage in measured.stages[work.stage + 1 :]:  # the run was cut short: experts of later stages are trained, too
+        if isinstance(stage, _StandIns):
+            stage.run(work)
     assert work.synthetic is not None
-    first = probe.times[0] if probe.times else time.perf_counter()
-    laps = [b - a for a, b in zip(probe.times, probe.times[1:], strict=False)]
-    each = sum(laps) / len(laps) if laps else 0.0
+    each = sum(probe.laps) / len(probe.laps) if probe.laps else 0.0
     with tempfile.TemporaryDirectory() as folder:
         artifact = Artifact.of(problem, work.synthetic, method=record, budget=budget.describe(), seed=seed, history=())
         artifact.save(Path(folder) / "artifact")
@@ -113,12 +116,12 @@ def estimate(
         problem=problem.name,
         method=record["name"],
         steps=stages.steps,
-        setup_seconds=max(first - began - each - sum(stage.took for stage in experts), 0.0),
+        setup_seconds=max(setup - each, 0.0),
         seconds_per_step=each,
         memory_bytes=peak_memory(device_),
         disk_bytes=disk + 40 * stages.steps,  # a line of history a step
         device=str(device_),
-        measured_steps=len(probe.times),
+        measured_steps=probe.steps,
         experts=sum(stage.missing for stage in experts),
         experts_seconds=sum(stage.seconds for stage in experts),
         experts_bytes=sum(stage.bytes for stage in experts),
@@ -133,15 +136,16 @@ class _StandIns:
     missing: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    began: float = 0.0
     took: float = 0.0
 
     def run(self, work: Work[Any]) -> None:
-        began = time.perf_counter()
+        self.began = time.perf_counter()
         cost, work.results["experts"] = estimate_experts(
             self.stage.on(work), self.stage.number, self.stage.training, model=self.stage.model
         )
         self.missing, self.seconds, self.bytes = cost.missing, cost.seconds, cost.bytes
-        self.took = time.perf_counter() - began
+        self.took = time.perf_counter() - self.began
 
 
 class _Enough(Exception):
@@ -152,13 +156,19 @@ class _Probe:
     """Notes when each step ended, and stops the run when it has seen enough."""
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.first: float | None = None  # when the first step ended
+        self.last = 0.0
+        self.steps = 0
+        self.laps: list[float] = []
 
     def __call__(self, run: Run) -> None:
         if run.device.type == "cuda":
             torch.cuda.synchronize()
-        self.times.append(time.perf_counter())
-        if len(self.times) > MEASURED_STEPS and self.times[-1] - self.times[0] > MEASURED_SECONDS:
+        now = time.perf_counter()
+        if run.step > 1:  # before the first step of a stage the stage was set up
+            self.laps.append(now - self.last)
+        self.first, self.last, self.steps = self.first or now, now, self.steps + 1
+        if self.steps > MEASURED_STEPS and now - self.first > MEASURED_SECONDS:
             raise _Enough
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .errors import OptionError, choices
 from .parametrizations.base import Synthetic
 from .problem import Problem
 from .recipes import Rule
@@ -18,6 +19,8 @@ from .seeds import torch_seeded
 __all__ = ["Memory", "fit", "frozen_statistics", "grads", "optimiser", "trainable", "unroll"]
 B = TypeVar("B")
 Memory = Literal["graph", "checkpoint", "replay"]
+SLOTS: Mapping[Rule, int] = {"sgd": 0, "momentum": 1, "adam": 2}
+"""Inner rules that are unrolled, and what each remembers of a parameter."""
 
 
 def trainable(net: nn.Module) -> list[nn.Parameter]:
@@ -114,10 +117,11 @@ def unroll(
     rest is a truncated window of one training. Under `torch.no_grad()` all are like that.
 
     Adam divides by sqrt(v + eps^2), where torch divides by sqrt(v) + eps: inside the root it is differentiable at v = 0, and
-    the two agree as eps goes to 0.
+    the two agree as eps goes to 0. Raises OptionError for another rule.
     """
-    names = list(start)
-    slots = {"sgd": 0, "momentum": 1, "adam": 2}[rule]
+    if rule not in SLOTS:
+        raise OptionError(f"no differentiable inner loop by {rule!r}.{choices(rule, SLOTS)}")
+    names, slots = list(start), SLOTS[rule]
     touched: set[str] = set()
 
     def step(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,10 +13,11 @@ from torch.func import functional_call
 
 from ..errors import NotSupported
 from ..parametrizations.base import Selected, Synthetic
-from ..problem import DataSource, Output, Problem, Subset
+from ..problem import Output, Problem
 from .record import Trajectory
+from .training import Ranked
 
-__all__ = ["Ranked", "answers", "by_difficulty", "known_rows"]
+__all__ = ["answers", "by_difficulty", "known_rows"]
 B = TypeVar("B")
 
 
@@ -66,8 +67,8 @@ def answers(problem: Problem[B], experts: Sequence[Trajectory], synthetic: Synth
 
 
 def by_difficulty(problem: Problem[B], experts: Sequence[Trajectory], size: int = 256) -> Problem[B]:
-    """The same problem with the rows of each group in the order of their difficulty, the easiest first: the mean over the
-    experts of the error norm |softmax(f(x)) - y| (EL2N, Paul et al., NeurIPS 2021).
+    """The same problem whose rows have a difficulty: the mean over the experts of the error norm |softmax(f(x)) - y| (EL2N, Paul
+    et al., NeurIPS 2021).
 
     Raises NotSupported where a row of the data makes more than one prediction.
     """
@@ -82,15 +83,3 @@ def by_difficulty(problem: Problem[B], experts: Sequence[Trajectory], size: int 
             raise NotSupported(f"a row of {problem.name} makes several predictions: it has no error norm of its own")
         scores |= dict(zip(piece, mean, strict=True))
     return replace(problem, data=Ranked(data, scores))
-
-
-class Ranked(Subset[B]):
-    """The same data, its training rows in ascending order of a score."""
-
-    def __init__(self, data: DataSource[B], scores: Mapping[int, float]) -> None:
-        super().__init__(data, scores)
-        self.scores = scores
-
-    def ids(self, group: int | None = None, split: str = "train") -> Sequence[int]:
-        ids: Any = super().ids(group, split)
-        return sorted(ids, key=lambda i: self.scores[i]) if split == "train" else ids

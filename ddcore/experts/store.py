@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path as File
 from typing import Any
@@ -25,9 +25,9 @@ from ..problem import Problem
 from ..seeds import stream
 from ..storage import replacing, write_text
 from .record import Snapshot, Trajectory
-from .training import Path, Training
+from .training import Path, Pretrained, Training
 
-__all__ = ["Slot", "parameter_types", "slots_of", "train_experts"]
+__all__ = ["Slot", "digest", "parameter_types", "slots_of", "train_experts"]
 
 Progress = Callable[[str, int, int], None]
 FORMAT = 1
@@ -145,11 +145,13 @@ def slots_of(problem: Problem[Any], number: int, training: Training, model: str 
     model = model or next(iter(problem.models))
     task = type(problem.task)
     ground = [FORMAT, problem.fingerprint(), f"{task.__module__}.{task.__qualname__}", model, asdict(training)]
-    slots = []
+    plain, said, slots = problem, list[str](), []
+    if isinstance(made := problem.models.get(model), Pretrained):
+        plain, said = replace(problem, models={model: made.make}), [made.said]
     for i in range(number):
         its = stream(seed, "expert", i).getrandbits(31)
-        path = Path(problem, training, its, model)
-        key = json.dumps([*ground, its, repr(path.net), _digest(path.net.state_dict())], sort_keys=True)
+        path = Path(plain, training, its, model)
+        key = json.dumps([*ground, its, repr(path.net), digest(path.net.state_dict()), *said], sort_keys=True)
         slots.append(
             Slot(cache_folder("experts").absolute(), sha256(key.encode()).hexdigest(), problem, model, its, training)
         )
@@ -210,7 +212,7 @@ def _write(slot: Slot, path: Path, snapshots: Mapping[int, Mapping[str, Tensor]]
         val=path.score(),
         dtypes={name: str(dtype).removeprefix("torch.") for name, dtype in parameter_types(path).items()},
         bytes=slot.file("safetensors").stat().st_size,
-        sha256={part: _digest(values) for part, values in parts.items()},
+        sha256={part: digest(values) for part, values in parts.items()},
     )
     for ending in ("partial", PARTIAL):
         slot.file(ending).unlink(missing_ok=True)
@@ -254,7 +256,7 @@ class _Stored(Sequence[Snapshot]):
         except (OSError, SafetensorError) as error:
             raise self._damaged() from error
         if part not in self.checked:
-            if _digest(found) != self.digests[part]:
+            if digest(found) != self.digests[part]:
                 raise self._damaged()
             self.checked.add(part)
         return found
@@ -282,9 +284,10 @@ def parameter_types(path: Path) -> dict[str, torch.dtype]:
     return {name: p.dtype for name, p in path.net.named_parameters() if p.requires_grad}
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = sha256()
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and values."""
+    found = sha256()
     for name, x in sorted(tensors.items()):
-        digest.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
-        digest.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        found.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        found.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import Diverged, NotSupported, OptionError
 from ..inner import grads, trainable
-from ..problem import Problem
+from ..problem import DataSource, Problem, Subset
 from ..seeds import stream, torch_seeded
 from .flat import flat_gradients
 
-__all__ = ["Curriculum", "Path", "Training"]
+__all__ = ["Curriculum", "Path", "Pretrained", "Ranked", "Training"]
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Which of a group's rows an epoch sees, where they come the easiest first: at first a part of them, linearly more up to
-    all at epoch `whole`, and after epoch `harder` all but the easiest (PAD; Li et al. 2024, section 3.2)."""
+    """Which of a group's rows an epoch sees, where they come the easiest first (in data that is `Ranked`, or whose ids are in
+    that order): at first a part of them, linearly more up to all at epoch `whole`, and after epoch `harder` all but the easiest
+    (PAD; Li et al. 2024, section 3.2)."""
 
     first: float = 0.75
     whole: int = 20
@@ -35,6 +39,24 @@ class Curriculum:
             return ids[int(self.dropped * len(ids)) :]
         share = 1.0 if epoch >= self.whole else self.first + (1 - self.first) * epoch / self.whole
         return ids[: max(int(share * len(ids)), 1)]
+
+
+class Ranked(Subset[B]):
+    """The same data, whose training rows have a difficulty. They stay in their order, so that a curriculum of all rows trains as
+    none does."""
+
+    def __init__(self, data: DataSource[B], difficulty: Mapping[int, float]) -> None:
+        super().__init__(data, difficulty)
+        self.difficulty = difficulty
+
+    def easiest(self, group: int) -> list[int]:
+        """The training rows of a group, the easiest first."""
+        return sorted(self.ids(group), key=lambda i: self.difficulty[i])
+
+    def fingerprint(self) -> str:
+        """Of the rows and of who comes before whom."""
+        said = [self.data.fingerprint(), [self.easiest(g) for g in self.groups]]
+        return sha256(json.dumps(said).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,19 @@ class Training:
         return self.epochs // self.stride + 1
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """A network of a zoo that takes a training of its own before an expert's begins. Experts on it are found by the network as
+    it was before and by `said`: none is trained to be looked for."""
+
+    make: Callable[[], nn.Module]
+    train: Callable[[nn.Module], nn.Module]
+    said: str  # what `train` depends on
+
+    def __call__(self) -> nn.Module:
+        return self.train(self.make())
+
+
 class Path:
     """A network on its way: `advance()` trains it for one epoch. A path that loads the state of another goes on as that one
     would, bit for bit: every draw is a function of the seed and the epoch."""
@@ -93,8 +128,11 @@ class Path:
 
     def _rows(self) -> list[int]:
         data, curriculum = self.problem.data, self.training.curriculum
-        groups = [data.ids(g) for g in data.groups]
-        return [i for ids in groups for i in (curriculum.rows(ids, self.epoch) if curriculum else ids)]
+        if curriculum is None:
+            return [i for g in data.groups for i in data.ids(g)]
+        easiest = data.easiest if isinstance(data, Ranked) else data.ids
+        seen = {i for g in data.groups for i in curriculum.rows(easiest(g), self.epoch)}
+        return [i for g in data.groups for i in data.ids(g) if i in seen]
 
     def snapshot(self) -> dict[str, Tensor]:
         """The trainable parameters as they are now: copies on the CPU, of the dtype that they are stored in."""

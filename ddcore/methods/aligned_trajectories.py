@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from ..errors import OptionError
 from .base import Method, fixed_labels, siamese
-from .trajectory_matching import SETTINGS, MTTOptions, learn_step_size, matching, published, quick, training
+from .trajectory_matching import SETTINGS, MTTOptions, fits, learn_step_size, matching, published, quick, training
 
 if TYPE_CHECKING:
-    from ..experts import Trajectory
+    from ..experts import Training, Trajectory
     from ..parametrizations.base import Synthetic
     from ..problem import Problem
     from .plan import Plan, Stage, Synthesise, Work
@@ -37,7 +38,7 @@ class DATMOptions(MTTOptions):
     lr: float = Field(100.0, gt=0, description="learning rate of the rows (SGD, momentum 0.5)")
     lr_y: float = Field(5.0, gt=0, description="learning rate of the labels' logits (SGD, momentum 0.9)")
     threshold: float = Field(1.1, gt=0, description="a stretch whose loss is above is skipped")
-    ema_decay: float | None = Field(0.995, gt=0, lt=1, description="decay of the moving average that is the result")
+    ema_decay: float = Field(0.995, ge=0, lt=1, description="decay of the moving average that is the result; 0: none")
     train_epochs: int = Field(100, ge=1, description="epochs of each expert's training")
     rho: float = Field(0.01, ge=0, description="radius of the experts' flat training (GSAM); 0: plain training")
     alpha: float = Field(0.3, ge=0, description="weight of GSAM's orthogonal part; 0: SAM")
@@ -83,7 +84,18 @@ def _aligned(problem: Problem[Any], options: DATMOptions, **more: Any) -> Synthe
     rates = {"rows": options.lr, "labels": options.lr_y, "step_size": options.lr_lr / options.step_size**2}
     sgd = per_group(torch.optim.SGD, rates, momentum={"rows": 0.5, "labels": 0.9, "step_size": 0.5})
     ready = partial(_learn, options)
-    return matching(problem, options, make, optimiser=sgd, ready=ready, averaging=options.ema_decay)
+    return matching(problem, options, make, optimiser=sgd, ready=ready, averaging=options.ema_decay or None)
+
+
+def _training(problem: Problem[Any], options: DATMOptions, **more: Any) -> Training:
+    """Of the experts. Raises OptionError where the window is empty or begins after their end."""
+    first, last, latest = options.min_start_epoch, options.max_start_epoch, options.train_epochs - options.expert_epochs
+    if first >= last or first > latest >= 0:
+        raise OptionError(
+            f"min_start_epoch = {first}, max_start_epoch = {last}: stretches of {options.expert_epochs} epochs start from the "
+            f"former on and before the latter, at epoch {latest} at the latest"
+        )
+    return training(problem, options, rho=options.rho, alpha=options.alpha, **more)
 
 
 def _starting(options: DATMOptions) -> tuple[Stage, ...]:
@@ -94,8 +106,7 @@ def _datm(problem: Problem[Any], counts: Mapping[int, int], options: DATMOptions
     """Flat experts, rows that they know, then matching of stretches that suit the set."""
     from .plan import Experts, Plan
 
-    flat = training(problem, options, rho=options.rho, alpha=options.alpha)
-    experts = Experts(options.experts, flat, options.model)
+    experts = Experts(options.experts, _training(problem, options), options.model)
     return Plan((experts, *_starting(options), _aligned(problem, options)))
 
 
@@ -168,10 +179,10 @@ def _pad(problem: Problem[Any], counts: Mapping[int, int], options: PADOptions) 
     from ..objectives.trajectory import Deep
     from .plan import Experts, Plan
 
-    plain = training(problem, options)
-    judges = Experts(options.judges, replace(plain, epochs=options.judged_epochs), options.model)
     curriculum = Curriculum(options.first_part, options.whole_epoch, options.harder_epoch, options.easy_part)
-    how = replace(plain, rho=options.rho, alpha=options.alpha, curriculum=curriculum)
+    how = _training(problem, options, curriculum=curriculum)
+    plain = replace(how, epochs=options.judged_epochs, stride=1, rho=0.0, alpha=0.0, curriculum=None)
+    judges = Experts(options.judges, plain, options.model)
 
     def ranked(work: Work[Any]) -> Problem[Any]:
         return by_difficulty(work.problem, work.results["experts"])
@@ -247,6 +258,8 @@ def _seqmatch(problem: Problem[Any], counts: Mapping[int, int], options: SeqMatc
     from .plan import Experts, Plan, as_it_is
 
     parts, how = subsets(counts, options.subsets), training(problem, options)
+    if options.subsets > 1:
+        fits(options.expert_epochs, options.later_epochs, options.stride)
     stages: list[Stage] = [Experts(options.experts, how, options.model), *starting_rows(options.start)]
     for k in range(options.subsets):
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..problem import Problem
     from .plan import Plan
 
-__all__ = ["Method", "Preset", "fixed_labels", "siamese"]
+__all__ = ["Method", "Preset", "augmented", "fixed_labels", "siamese"]
 
 Preset = Callable[["Problem[Any]", Mapping[int, int]], Mapping[str, Any]]
 """(problem, counts) -> the options that the preset sets; the others keep their defaults."""
@@ -27,6 +27,11 @@ def siamese(problem: Problem[Any], augment: str) -> str | None:
     if augment != "none" and augment not in problem.augmentations:
         raise NotSupported(f'{problem.name} has no augmentation {augment!r}: choose augment = "none"')
     return None if augment == "none" else augment
+
+
+def augmented(problem: Problem[Any]) -> str:
+    """The value of an option `augment`: siamese augmentation where the problem has one."""
+    return "match" if "match" in problem.augmentations else "none"
 
 
 def fixed_labels(problem: Problem[Any]) -> str | None:

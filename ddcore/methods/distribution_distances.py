@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method, siamese
-from .distribution_matching import FAMILY, ExpertOptions, FeatureOptions, augmented, experts, optimised, shared
+from .base import Method, augmented, siamese
+from .distribution_matching import FAMILY, ExpertOptions, FeatureOptions, experts, optimised, shared
 
 if TYPE_CHECKING:
     from ..problem import Problem
@@ -119,8 +119,14 @@ def _classwise(matching: Callable[..., Any], problem: Problem[Any], options: IDM
         augment=None,
         model=options.model,
     )
-    weight, marked = options.weight, options.train_size
-    return optimised(options, matching(**shared(problem, options), networks=queue, weight=weight, marked=marked))
+    objective = matching(
+        n_real=options.n_real,
+        augment=siamese(problem, options.augment),
+        networks=queue,
+        weight=options.weight,
+        marked=options.train_size,
+    )
+    return optimised(options, objective)
 
 
 def _idm_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method, siamese
+from .base import Method, augmented, siamese
 
 if TYPE_CHECKING:
     from ..problem import Problem
@@ -81,11 +81,6 @@ def optimised(
 
     sgd = partial(torch.optim.SGD, lr=options.lr, momentum=0.5)
     return Plan((*before, *starting_rows(options.start), Synthesise(objective, options.steps, sgd, schedule=schedule)))
-
-
-def augmented(problem: Problem[Any]) -> str:
-    """Siamese augmentation where the problem has one."""
-    return "match" if "match" in problem.augmentations else "none"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

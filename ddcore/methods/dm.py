@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method, siamese
+from .base import Method, augmented, siamese
 
 if TYPE_CHECKING:
     from ..problem import Problem
@@ -56,17 +56,12 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DMOptions) -
 
 def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """A pool of networks with cached class means, 300 updates."""
-    return {"steps": 300, "pool": 20, "augment": _augment(problem)}
+    return {"steps": 300, "pool": 20, "augment": augmented(problem)}
 
 
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """20,000 updates with fresh networks; the learning rate is 1, and 10 from 100 rows a class up."""
-    return {"lr": 10.0 if max(counts.values()) >= 100 else 1.0, "augment": _augment(problem)}
-
-
-def _augment(problem: Problem[Any]) -> str:
-    """Siamese augmentation where the problem has one."""
-    return "match" if "match" in problem.augmentations else "none"
+    return {"lr": 10.0 if max(counts.values()) >= 100 else 1.0, "augment": augmented(problem)}
 
 
 DM = Method(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..options import Options
-from .base import Method, siamese
+from .base import Method, augmented, siamese
 from .dc import DSAOptions, along_training, loops, quick
 
 if TYPE_CHECKING:
@@ -35,20 +35,15 @@ __all__ = [
 ]
 
 
-def _augment(problem: Problem[Any]) -> str:
-    """Siamese augmentation where the problem has one."""
-    return "match" if "match" in problem.augmentations else "none"
-
-
 def _along_training_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """DC's."""
-    return {**quick(problem, counts), "augment": _augment(problem)}
+    return {**quick(problem, counts), "augment": augmented(problem)}
 
 
 def _along_training_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """1,000 networks; inner and outer loops of DC by ipc."""
     outer, inner = loops(counts)
-    return {"steps": 1000 * outer, "outer": outer, "inner": inner, "augment": _augment(problem)}
+    return {"steps": 1000 * outer, "outer": outer, "inner": inner, "augment": augmented(problem)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -142,7 +137,7 @@ def _idc_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str,
         "outer": 10,
         "inner": 2,
         "lr": min(max(counts.values()) / 10, 1.0),
-        "augment": _augment(problem),
+        "augment": augmented(problem),
     }
 
 
@@ -155,7 +150,7 @@ def _idc_paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str,
         "inner": 32 if problem.name in ("image/cifar10", "image/cifar100") else 8,
         "distance": "l1" if grey else "mse",
         "lr": (1e-4 if grey else 5e-3) * max(counts.values()) / 10,
-        "augment": _augment(problem),
+        "augment": augmented(problem),
     }
 
 
@@ -336,10 +331,10 @@ class EGMOptions(DSAOptions):
         "layer-cosine+norm", description="distance of two gradients"
     )
     across: float = Field(1.0, ge=0, description="weight of the match across classes")
-    gap: float | None = Field(
+    gap: float = Field(
         2.0,
-        gt=0,
-        description="a network is given up when real rows cost it more than this many times what the set does",
+        ge=0,
+        description="a network is given up when real rows cost it more than this many times what the set does; 0: never",
     )
 
 

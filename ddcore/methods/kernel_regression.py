@@ -245,7 +245,9 @@ class FRePoOptions(Options):
     networks: int = Field(10, ge=1, description="networks of different ages in the pool")
     life: int = Field(100, ge=0, description="training steps of a network until a fresh one takes its place")
     lr_net: float = Field(3e-4, gt=0, description="learning rate of the networks (Adam)")
-    margin: float = Field(1.0, ge=0, description="weight of the term that keeps the largest label ahead of the second")
+    margin: float = Field(
+        1.0, ge=0, description="weight of the term that keeps the largest learned label ahead of the second"
+    )
     labels: Labels = Field("learned", description="whether labels are learned (squared error, may be negative) or stay")
     n_real: int = Field(1024, ge=1, description="real rows in an update")
     reg: float = Field(1e-6, ge=0, description="ridge, as a part of the kernel's mean diagonal")
@@ -262,9 +264,9 @@ def _frepo(problem: Problem[Any], counts: Mapping[int, int], options: FRePoOptio
     from .plan import Plan, Synthesise
 
     pool = Pool(options.networks, options.life, "adam", options.lr_net, size=500, model=options.model)
-    centre = _one_of_k(problem)
+    margin = options.margin if options.labels == "learned" else 0.0
     objective = KernelRegression(
-        FeatureKernels(pool), options.n_real, options.reg, margin=options.margin, centre=centre
+        FeatureKernels(pool), options.n_real, options.reg, margin=margin, centre=_one_of_k(problem)
     )
     lamb = per_group(LAMB, {"rows": options.lr})
     ready = _ready(options.labels, lambda k: sqrt(k / 10))
@@ -309,7 +311,9 @@ class RCIGOptions(Options):
     networks: int = Field(30, ge=1, description="networks of different ages in the pool")
     life: int = Field(100, ge=0, description="training steps of a network until a fresh one takes its place")
     lr_net: float = Field(5e-5, gt=0, description="learning rate of the networks (Adam)")
-    margin: float = Field(1.0, ge=0, description="weight of the term that keeps the largest label ahead of the second")
+    margin: float = Field(
+        1.0, ge=0, description="weight of the term that keeps the largest learned label ahead of the second"
+    )
     averaging: float = Field(0.99, ge=0, lt=1, description="decay of the moving average that is the result")
     labels: Labels = Field("learned", description="whether labels are learned (squared error, may be negative) or stay")
     n_real: int = Field(1024, ge=1, description="real rows in an update")
@@ -333,7 +337,7 @@ def _rcig(problem: Problem[Any], counts: Mapping[int, int], options: RCIGOptions
         options.decay,
         options.solve,
         Platt(options.lr_scale),
-        options.margin,
+        options.margin if options.labels == "learned" else 0.0,
         _one_of_k(problem),
     )
     adam, ready = per_group(torch.optim.Adam, {"rows": options.lr}), _ready(options.labels, lambda k: 1.0)

@@ -25,9 +25,7 @@ __all__ = ["ATT", "MCT", "PP", "ATTOptions", "MCTOptions", "PPOptions"]
 class ATTOptions(MTTOptions):
     """MTT with as many student steps as suit. Defaults: Liu et al. 2024, the commands of their code for CIFAR-10 at 1."""
 
-    ema_decay: float | None = Field(
-        None, gt=0, lt=1, description="decay of the moving average that is the result; none"
-    )
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average that is the result; 0: none")
 
 
 def _att(problem: Problem[Any], counts: Mapping[int, int], options: ATTOptions) -> Plan:
@@ -37,7 +35,7 @@ def _att(problem: Problem[Any], counts: Mapping[int, int], options: ATTOptions) 
     def make(experts: list[Trajectory], **how: Any) -> AdaptiveMatching:
         return AdaptiveMatching(window(experts, options), **how)
 
-    return plan(problem, options, make, averaging=options.ema_decay)
+    return plan(problem, options, make, averaging=options.ema_decay or None)
 
 
 ATT_SETTINGS = {
@@ -73,7 +71,7 @@ ATT = Method(
 class PPOptions(MTTOptions):
     """MTT without the parameters that are hard to match. Defaults: Li et al. 2022; MTT's for the rest."""
 
-    threshold: float = Field(0.1, ge=-1, le=1, description="least ratio of the smaller to the larger of two parameters")
+    threshold: float = Field(0.1, ge=-1, lt=1, description="least ratio of the smaller to the larger of two parameters")
 
 
 def _pp(problem: Problem[Any], counts: Mapping[int, int], options: PPOptions) -> Plan:

@@ -26,7 +26,6 @@ __all__ = [
     "Synthesise",
     "Work",
     "as_it_is",
-    "learn_step_size",
 ]
 B = TypeVar("B")
 
@@ -129,11 +128,6 @@ class Select:
 
 def as_it_is(work: Work[Any], synthetic: Synthetic[Any]) -> None:
     """Nothing but the rows is learned."""
-
-
-def learn_step_size(work: Work[Any], synthetic: Synthetic[Any]) -> None:
-    """The step size is learned along with the rows."""
-    synthetic.learn_step_size()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from ..errors import OptionError
 from ..options import Options
 from .base import Method, Preset, siamese
 
@@ -27,6 +28,7 @@ __all__ = [
     "MTTOptions",
     "TESLAOptions",
     "TrajectoryOptions",
+    "fits",
     "learn_step_size",
     "matching",
     "plan",
@@ -49,7 +51,7 @@ class TrajectoryOptions(Options):
     syn_steps: int = Field(50, ge=1, description="N: training steps on the set along one stretch")
     expert_epochs: int = Field(2, ge=1, description="M: epochs of the expert that they are matched with")
     max_start_epoch: int = Field(2, ge=1, description="T+: a stretch starts before this epoch of the expert")
-    batch_syn: int | None = Field(None, ge=1, description="synthetic rows in a training step; the whole set by default")
+    batch_syn: int = Field(0, ge=0, description="synthetic rows in a training step; 0: the whole set")
     lr: float = Field(1000.0, gt=0, description="learning rate of the rows (SGD, momentum 0.5)")
     step_size: float = Field(0.01, gt=0, description="eta: where the learned step size of training on the set starts")
     lr_lr: float = Field(1e-7, ge=0, description="learning rate of the step size, in its own unit (SGD, momentum 0.5)")
@@ -59,6 +61,8 @@ class TrajectoryOptions(Options):
     train_epochs: int = Field(50, ge=1, description="epochs of each expert's training")
     lr_teacher: float = Field(0.01, gt=0, description="learning rate of the experts (SGD)")
     batch_train: int = Field(256, ge=1, description="real rows in a minibatch of the experts")
+    stride: int = Field(1, ge=1, description="epochs between two snapshots of an expert that are kept")
+    half: bool = Field(False, description="whether snapshots are stored in half precision")
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
@@ -66,7 +70,8 @@ class MTTOptions(TrajectoryOptions):
     """Matching training trajectories."""
 
     memory: Literal["replay", "graph"] = Field(
-        "replay", description="replay: no more memory for more steps, a third more time; graph: all steps in memory"
+        "replay",
+        description="replay: no more memory for more steps, up to a third more time; graph: all steps in memory",
     )
 
 
@@ -75,11 +80,28 @@ Make = Callable[..., "Objective"]
 
 
 def training(problem: Problem[Any], options: TrajectoryOptions, **more: Any) -> Training:
-    """How the experts are trained."""
+    """How the experts are trained. Raises OptionError where a stretch does not fit them."""
     from ..experts import Training
 
-    augment = siamese(problem, options.augment)
-    return Training(options.train_epochs, options.lr_teacher, size=options.batch_train, augment=augment, **more)
+    fits(options.expert_epochs, options.train_epochs, options.stride)
+    return Training(
+        options.train_epochs,
+        options.lr_teacher,
+        size=options.batch_train,
+        augment=siamese(problem, options.augment),
+        stride=options.stride,
+        half=options.half,
+        **more,
+    )
+
+
+def fits(stretch: int, epochs: int, stride: int) -> None:
+    """Raises OptionError where a stretch of that many epochs has no place between two snapshots of an expert."""
+    if stretch > epochs or stretch % stride:
+        raise OptionError(
+            f"a stretch of expert_epochs = {stretch} does not fit experts of {epochs} epochs, with a snapshot each {stride}: "
+            "train longer experts, or match a multiple of their stride"
+        )
 
 
 def learn_step_size(options: TrajectoryOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
@@ -99,7 +121,7 @@ def matching(problem: Problem[Any], options: TrajectoryOptions, make: Make, **mo
 
     student: dict[str, Any] = {
         "steps": options.syn_steps,
-        "size": options.batch_syn,
+        "size": options.batch_syn or None,
         "augment": siamese(problem, options.augment),
     }
     student |= options.model_dump(include={"memory"})
@@ -141,7 +163,7 @@ def quick(**more: Any) -> Preset:
             "syn_steps": 10,
             "expert_epochs": 2 if many else 1,
             "max_start_epoch": 8 if many else 2,
-            "batch_syn": 50 if many else None,
+            "batch_syn": 50 if many else 0,
             "lr": 30.0 if many else 10.0,
             "step_size": 0.05,
             "lr_lr": 1e-5,
@@ -248,9 +270,7 @@ class FTDOptions(MTTOptions):
 
     rho: float = Field(0.01, ge=0, description="radius of the experts' flat training (GSAM); 0: plain training")
     alpha: float = Field(0.4, ge=0, description="weight of GSAM's orthogonal part; 0: SAM")
-    ema_decay: float | None = Field(
-        None, gt=0, lt=1, description="decay of the moving average that is the result; none"
-    )
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average that is the result; 0: none")
 
 
 def _ftd(problem: Problem[Any], counts: Mapping[int, int], options: FTDOptions) -> Plan:
@@ -261,7 +281,7 @@ def _ftd(problem: Problem[Any], counts: Mapping[int, int], options: FTDOptions) 
         return TrajectoryMatching(window(experts, options), **how)
 
     flat = {"rho": options.rho, "alpha": options.alpha}
-    return plan(problem, options, make, flat, averaging=options.ema_decay)
+    return plan(problem, options, make, flat, averaging=options.ema_decay or None)
 
 
 FTD_SETTINGS = {

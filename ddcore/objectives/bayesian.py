@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..loop import Run
@@ -15,8 +16,9 @@ __all__ = ["BayesianMatching", "negative_log_likelihood", "total_variation"]
 
 
 def negative_log_likelihood(real: Tensor, fake: Tensor) -> Tensor:  # (n, d), (m, d) -> ()
-    r"""-\sum_j log N( mean fake_j ; mean real_j, \sigma_j^2 ), with \sigma_j = exp(std real_j) as in the official code."""
-    log_sigma = real.std(0)  # (d,)
+    r"""-\sum_j log N( mean fake_j ; mean real_j, \sigma_j^2 ), with \sigma_j = exp(std real_j) as in the official code; one row
+    has no spread."""
+    log_sigma = real.std(0) if len(real) > 1 else torch.zeros_like(real[0])  # (d,)
     z = (fake.mean(0) - real.mean(0)) / log_sigma.exp()
     return (z.square() / 2 + log_sigma + math.log(2 * math.pi) / 2).sum()
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..experts import Trajectory
 from ..loop import Run
 from ..parametrizations.base import Synthetic
 from ..problem import B, Output, Problem
 from ..seeds import generator, stream, torch_seeded
-from .features import FeatureMatching, Seen
-from .networks import trained
+from .features import Seen
+from .moments import CalibratedMatching
 
 __all__ = ["CharacteristicMatching", "FrequencyNet", "characteristic_distance"]
 
@@ -52,30 +51,23 @@ class FrequencyNet(nn.Module):
 
 
 @dataclass(frozen=True)
-class CharacteristicMatching(FeatureMatching):
+class CharacteristicMatching(CalibratedMatching):
     r"""NCFM (Wang et al., CVPR 2025, eq. 9): \min_S \max_\psi
 
         \sum_g  scale * C( \phi(T_g), \phi(S_g); t_\psi )  +  calibration * L(S_g, \theta_T)
 
     C is the characteristic distance of features of length one; the network t_\psi, which climbs, proposes its frequencies
-    (without `learned`, normal noise is); \theta_T is a trained expert. `networks` is Interpolated between its ends.
+    (without `learned`, normal noise is); \theta_T is a trained expert, all of one model, as in DANCE. `networks` is
+    Interpolated between its ends.
     """
 
-    experts: Sequence[Trajectory] = ()  # whose ends calibrate; all of one model
     frequencies: int = 4096
     learned: bool = True
     lr: float = 1e-3  # of the ascent: SGD, momentum 0.5
     scale: float = 300.0
-    calibration: float = 1.0
 
     def look(self, out: Output) -> Seen:
         return (F.normalize(out.features, dim=1),)
-
-    def judge(self, problem: Problem[B], net: nn.Module, run: Run) -> nn.Module | None:
-        return trained(problem, self.experts, run.rng) if self.calibration else None
-
-    def judged(self, problem: Problem[B], judge: nn.Module | None, batch: B, out: Output) -> Seen:
-        return () if judge is None else (problem.task.losses(judge(batch), batch),)
 
     def distance(self, real: Seen, fake: Seen, g: int, run: Run) -> Tensor:  # ()
         (x,), (y, *losses) = real, fake

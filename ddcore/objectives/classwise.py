@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ class ClasswiseMatching(FeatureMatching):
     """
 
     networks: Networks = Queue()
+    one_by_one: bool = field(default=True, init=False)
     weight: float = 0.5  # of the regulariser
     marked: int = 256  # real rows by which a network's acc is estimated
 

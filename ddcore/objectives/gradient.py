@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any, Generic, Literal
 
@@ -56,26 +56,24 @@ def _whole(have: Gradient, want: Gradient) -> tuple[Tensor, Tensor]:
     return torch.cat([a.flatten() for a, _ in pairs]), torch.cat([b.flatten() for _, b in pairs])
 
 
+def _weights(have: Gradient, want: Gradient) -> list[tuple[Tensor, Tensor]]:  # (out, in * k * k) each
+    return [(a.flatten(1), b.flatten(1)) for a, b in _pairs(have, want) if a.ndim > 1]
+
+
+def _angles(a: Tensor, b: Tensor) -> Tensor:  # (out, n), (out, n) -> (out,)
+    cos: Tensor = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
+    return 1 - cos
+
+
 def layer_cosine(have: Gradient, want: Gradient) -> Tensor:
     """DC's distance (Zhao et al. 2021, eq. 10): 1 - cos summed over the output rows of every weight; biases and norms, which
     have one dimension, count for nothing."""
-    terms = []
-    for a, b in _pairs(have, want):
-        if a.ndim > 1:
-            a, b = a.flatten(1), b.flatten(1)  # (out, in * k * k)
-            terms.append((1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)).sum())
-    return torch.stack(terms).sum()
+    return torch.stack([_angles(a, b).sum() for a, b in _weights(have, want)]).sum()
 
 
 def layer_cosine_and_norm(have: Gradient, want: Gradient) -> Tensor:
     """EGM's distance (Jiang et al. 2022): DC's angles, and to each the length of the difference."""
-    terms = []
-    for a, b in _pairs(have, want):
-        if a.ndim > 1:
-            a, b = a.flatten(1), b.flatten(1)  # (out, in * k * k)
-            angle = 1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
-            terms.append((angle + (a - b).norm(dim=1)).sum())
-    return torch.stack(terms).sum()
+    return torch.stack([(_angles(a, b) + (a - b).norm(dim=1)).sum() for a, b in _weights(have, want)]).sum()
 
 
 def cosine(have: Gradient, want: Gradient) -> Tensor:
@@ -294,6 +292,7 @@ class GroupwiseMatching(GradientMatching):
     n_real: int = 64
     distance: Distance = "mse"
     networks: Networks = TrainedOnReal()
+    one_by_one: bool = field(default=True, init=False)
     parameters: Parameters = "body"
 
     def losses(self, problem: Problem[B], synthetic: Synthetic[B], run: Run) -> Iterator[Tensor | None]:

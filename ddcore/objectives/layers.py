@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +60,7 @@ class LayerMatching(FeatureMatching):
     last: float = 2.0  # w_L
     earlier: float = 0.1  # w_l
     discrimination: float = 0.01  # beta
-    one_by_one: bool = False  # every real row is compared with the means of all groups
+    one_by_one: bool = field(default=False, init=False)  # every real row is compared with the means of all groups
 
     def look(self, out: Output) -> Seen:
         return (out.features, *out.layers[:-1])

@@ -35,10 +35,12 @@ def linear(real: Tensor) -> Callable[[Tensor, Tensor], Tensor]:  # (n, d)
 
 def gaussian(real: Tensor) -> Callable[[Tensor, Tensor], Tensor]:  # (n, d)
     r"""k(x, y) = \sigma^2 exp(-||x - y||^2 / 2 \sigma^2), where \sigma is the median distance between real rows. By the factor
-    \sigma^2 a wide kernel is the linear one, with its gradients."""
+    \sigma^2 a wide kernel is the linear one, with its gradients. Real rows of which most are one, to a millionth of their mean
+    square, have no such distance: \sigma is 1 there."""
     d2 = squared_distances(real, real)
     pairs = d2[~torch.eye(len(real), dtype=torch.bool, device=real.device)]
-    variance = pairs.median().clamp_min(1e-12) if len(pairs) else d2.new_ones(())
+    variance = pairs.median() if len(pairs) else d2.new_zeros(())
+    variance = torch.where(variance > 1e-6 * real.square().sum(1).mean(), variance, 1.0)
     return lambda x, y: variance * torch.exp(-squared_distances(x, y) / (2 * variance))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import OptionError
+from ..experts.store import digest
+from ..experts.training import Pretrained
 from ..inner import fit, optimiser
 from ..loop import Run
 from ..parametrizations.base import Synthetic
@@ -87,14 +88,14 @@ def after_subsets(
     """The same problem, whose fresh networks have been trained on subset 1, then on 1 and 2, and so on: `steps` of SGD with
     momentum 0.9 each."""
     training = problem.training_with(augment if augment in problem.augmentations else None)
+    said = repr([digest(synthetic.state_dict()), parts, steps, lr, augment])
 
-    def trained(make: Callable[[], nn.Module]) -> nn.Module:
-        net = make().to(problem.device)
-        seed = int(torch.randint(2**31, ()))  # of the stream that initialises the network
+    def trained(net: nn.Module) -> nn.Module:
+        net, seed = net.to(problem.device), int(torch.randint(2**31, ()))  # of the stream that initialises the network
         for k in range(1, len(parts) + 1):
             subset = _Training(synthetic, parts[:k])
             batches = (subset.train_batch(training, t, seed) for t in range(steps))
             fit(training, net, batches, optimiser(net, "momentum", lr), lr)
         return net
 
-    return replace(problem, models={name: partial(trained, make) for name, make in problem.models.items()})
+    return replace(problem, models={name: Pretrained(make, trained, said) for name, make in problem.models.items()})

@@ -88,12 +88,12 @@ def _known(problem: Problem[B], augment: str | None) -> str | None:
 @dataclass(frozen=True)
 class UntilOverfit(TrainedOnSet):
     """EGM's networks (Jiang et al. 2022, section 4.3): given up when they have learned the set by heart, that is when real rows
-    cost them more than `gap` times what the set does. None: never."""
+    cost them more than `gap` times what the set does. 0: never."""
 
-    gap: float | None = None
+    gap: float = 0.0
 
     def ends(self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, run: Run) -> bool:
-        if self.gap is None:
+        if not self.gap:
             return False
         with torch.no_grad():
             real = problem.loss(net, problem.data.sample(self.size, rng=run.rng))

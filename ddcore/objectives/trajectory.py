@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -239,6 +241,8 @@ class TrajectoryMatching:
     def distance(self, end: Snapshot, segment: Segment) -> Tensor:  # ()
         """How far the student is from the target, measured by how far the expert went."""
         entries = list(self.match.entries(end, segment))
+        if not any(e.numel() for e, _, _ in entries):
+            raise OptionError(f"{self.match} leaves no parameter to match: let it leave out fewer")
         left = torch.stack([(e - target).square().sum() for e, _, target in entries]).sum()
         went = torch.stack([(start - target).square().sum() for _, start, target in entries]).sum()
         return left / went
@@ -271,7 +275,8 @@ class Tesla(TrajectoryMatching):
 
 @dataclass(frozen=True)
 class AlignedMatching(TrajectoryMatching):
-    """DATM (Guo et al., ICLR 2024): a stretch that the set cannot follow, whose loss is above `threshold`, is skipped."""
+    """DATM (Guo et al., ICLR 2024): a stretch that the set cannot follow, whose loss is above `threshold`, is skipped. A loss
+    that is not finite goes to the loop, which stops; a run whose second half moved nothing ends with a warning."""
 
     threshold: float = 1.0
 
@@ -279,7 +284,22 @@ class AlignedMatching(TrajectoryMatching):
         self, problem: Problem[B], synthetic: Synthetic[B], net: nn.Module, segment: Segment, run: Run
     ) -> Tensor | None:  # ()
         loss = super().update(problem, synthetic, net, segment, run)
-        return loss if loss is not None and float(loss.detach()) <= self.threshold else None
+        if loss is None or not self.threshold < float(loss.detach()) < math.inf:
+            return loss
+        if run.step + 1 == run.steps:
+            self.warn(run)
+        return None
+
+    def warn(self, run: Run) -> None:
+        """At the end of a run, where more than its second half was skipped."""
+        moved = max((i + 1 for i, values in enumerate(run.history) if not math.isnan(values["loss"])), default=0)
+        if 2 * moved <= run.steps:
+            warnings.warn(
+                f"{type(self).__name__} skipped the last {run.steps - moved} of {run.steps} updates, losses above "
+                f"{self.threshold:g}: the set stands as it was at step {moved}. Lower the learning rates where the losses "
+                "have exploded; else raise the threshold, or match easier stretches",
+                stacklevel=2,
+            )
 
 
 @dataclass(frozen=True)

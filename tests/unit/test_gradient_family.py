@@ -493,7 +493,7 @@ def test_egm_gives_a_network_up_when_it_knows_the_set_by_heart():
         optimise(drawn.problem, start(), MultiLevelMatching(4, networks=policy), steps=6, optimiser=SGD)
         return len(drawn.networks)
 
-    assert networks(None) == networks(1e9) == 1
+    assert networks(0.0) == networks(1e9) == 1
     assert networks(1.5) > 1
 
 

@@ -11,7 +11,7 @@ import toys
 
 from ddcore import labels
 from ddcore.errors import Diverged
-from ddcore.methods.plan import Label, Plan, Prepare, Select, Synthesise, Work, learn_step_size
+from ddcore.methods.plan import Label, Plan, Prepare, Select, Synthesise, Work
 from ddcore.objectives.distribution import DistributionMatching, PooledDistributionMatching
 from ddcore.objectives.gradient import GradientMatching
 from ddcore.objectives.networks import TrainedOnSet
@@ -95,7 +95,9 @@ def test_a_later_stage_goes_on_with_the_set():
 
 
 def test_learned_step_sizes_and_schedules_are_of_the_stage():
-    stage = Synthesise(DistributionMatching(4), 1, ADAM, moves=lambda step: (), ready=learn_step_size)
+    stage = Synthesise(
+        DistributionMatching(4), 1, ADAM, moves=lambda step: (), ready=lambda work, s: s.learn_step_size()
+    )
     s = Work(toys.image(), COUNTS, 0).perform(Plan((random_rows(), stage)))
     assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
     chosen = Work(toys.image(), COUNTS, 0).perform(Plan((random_rows(),)))

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from ddcore.distillation import resolve_method
 from ddcore.errors import Diverged, OptionError
 from ddcore.experts import Curriculum, Training, Trajectory
 from ddcore.experts.opinions import answers, by_difficulty, known_rows
-from ddcore.experts.training import Path
+from ddcore.experts.training import Path, Ranked
 from ddcore.loop import Run, optimise
 from ddcore.methods.plan import Work
 from ddcore.objectives.sequential import SequentialMatching, after_subsets, subsets
@@ -196,6 +197,13 @@ def test_without_augmentation_rows_are_as_they_are():
     assert plain.item() != pytest.approx(rolled.item(), rel=1e-3)
 
 
+def test_a_match_of_no_parameter_is_an_error():
+    with pytest.raises(OptionError, match=r"Similar\(threshold=2.0\) leaves no parameter to match"):
+        update(TrajectoryMatching(Fixed(), 3, match=Similar(2.0)), start())
+    with pytest.raises(OptionError, match="threshold = 1: expected number"):
+        made("pp", threshold=1)
+
+
 def test_a_student_that_stands_still_has_a_loss_of_one():
     loss, _ = update(TrajectoryMatching(Fixed(), 3), start(step_size=1e-30))
     assert loss.item() == pytest.approx(1.0, rel=1e-12)
@@ -246,8 +254,9 @@ def test_the_loss_goes_down_and_step_sizes_stay_positive():
     assert 0 < float(steep.step_size().detach()) < 0.05
 
 
-def test_a_run_that_diverges_stops_with_advice():
-    s, objective = start(step_size=0.01), TrajectoryMatching(Window(experts(), last=2), 5)
+@pytest.mark.parametrize("kind", [TrajectoryMatching, AlignedMatching])
+def test_a_run_that_diverges_stops_with_advice(kind):
+    s, objective = start(step_size=0.01), kind(Window(experts(), last=2), 5)
     with pytest.raises(Diverged, match="Lower the learning rate"):  # the step size explodes
         optimise(problem(), s, objective, steps=60, optimiser=sgd(1.0, 1e6))
     assert all(q.isfinite().all() for q in s.parameters())
@@ -410,10 +419,25 @@ def test_a_skipped_stretch_is_a_step_without_update():
     p, s = problem(), start()
     before = s.x.detach().clone()
     never = AlignedMatching(Window(experts(), last=2), 3, threshold=1e-9)
-    run = optimise(p, s, never, steps=4, optimiser=sgd())
+    with pytest.warns(UserWarning, match="skipped the last 4 of 4 updates.*at step 0.*raise the threshold"):
+        run = optimise(p, s, never, steps=4, optimiser=sgd())
     assert run.step == len(run.history) == 4
     assert all(math.isnan(h["loss"]) for h in run.history)
     assert torch.equal(s.x, before)
+
+
+def test_datm_skips_what_is_above_its_threshold_and_nothing_else():
+    s, fixed = start(), Fixed()
+    loss, _ = update(TrajectoryMatching(fixed, 3), s)
+    assert update(AlignedMatching(fixed, 3, threshold=loss.item() * (1 + 1e-12)), s)[0].item() == loss.item()
+    assert update(AlignedMatching(fixed, 3, threshold=loss.item()), s)[0] is not None
+    assert update(AlignedMatching(fixed, 3, threshold=loss.item() * (1 - 1e-12)), s) == (None, [None, None])
+
+
+def test_a_set_that_exploded_and_is_skipped_from_then_on_is_told():
+    objective = AlignedMatching(Fixed(), 5, threshold=1e6)
+    with pytest.warns(UserWarning, match="skipped the last 9 of 10 updates.*at step 1. Lower the learning rates"):
+        optimise(problem(), start(), objective, steps=10, optimiser=sgd(1e5, 1e-9))
 
 
 def test_datm_is_mtt_where_nothing_is_skipped_and_the_window_stands():
@@ -488,7 +512,8 @@ def test_rows_in_the_order_of_their_error_norm():
         errors = [logits(p.data.x[i][None], e.snapshots[-1]).softmax(1)[0] - one_hot()[p.data.y[i]] for e in paths]
         scores[i] = sum(e.norm().item() for e in errors) / 2
     for g in range(3):
-        assert ranked.data.ids(g) == sorted(p.data.ids(g), key=scores.get)
+        assert ranked.data.easiest(g) == sorted(p.data.ids(g), key=scores.get)
+        assert list(ranked.data.ids(g)) == list(p.data.ids(g))
     assert list(ranked.data.ids(split="test")) == list(p.data.ids(split="test"))
     assert ranked.data.fingerprint() != p.data.fingerprint()
 
@@ -499,17 +524,21 @@ def test_a_curriculum_goes_from_easy_to_all_to_hard():
     assert [len(s) for s in seen] == [5, 6, 7, 8, 10, 10, 10, 7, 7]
     assert all(s == ids[: len(s)] for s in seen[:7])
     assert seen[7] == ids[3:]
-    drawn = toys.Drawn(problem().data)
-    path = Path(problem(data=drawn), Training(epochs=2, size=4, augment=None, curriculum=c), 0)
-    path.advance()
-    easy = [i for g in range(3) for i in drawn.ids(g)[: len(drawn.ids(g)) // 2]]
-    assert sorted(i for batch in drawn.taken for i in batch) == sorted(easy)
+    for ranked in (False, True):  # ids come the easiest first, or rows have a difficulty
+        drawn = toys.Drawn(problem().data)
+        data = Ranked(drawn, {i: -i for i in drawn.ids()}) if ranked else drawn
+        path = Path(problem(data=data), Training(epochs=2, size=4, augment=None, curriculum=c), 0)
+        path.advance()
+        easiest = [drawn.ids(g)[::-1] if ranked else drawn.ids(g) for g in range(3)]
+        assert {i for batch in drawn.taken for i in batch} == {i for ids in easiest for i in ids[: len(ids) // 2]}
 
 
 def test_a_curriculum_of_everything_trains_like_none():
     ends = []
     for curriculum in (None, Curriculum(first=1.0, whole=0, harder=9)):
-        path = Path(problem(), Training(epochs=2, size=4, augment=None, curriculum=curriculum), 0)
+        p = problem()
+        p = replace(p, data=Ranked(p.data, {i: -i for i in p.data.ids()})) if curriculum else p
+        path = Path(p, Training(epochs=2, size=4, augment=None, curriculum=curriculum), 0)
         path.advance()
         ends.append(path.snapshot())
     assert all(torch.equal(ends[0][k], ends[1][k]) for k in NAMES)
@@ -593,10 +622,10 @@ def made(method, seed=0, ipc=2, **options):
 
 def test_ftd_with_plain_experts_and_no_average_is_mtt():
     a, losses = made("mtt")
-    b, same = made("ftd", rho=0.0, alpha=0.0, ema_decay=None)
+    b, same = made("ftd", rho=0.0, alpha=0.0, ema_decay=0.0)
     assert torch.equal(a.x, b.x)
     assert losses == same
-    _, others = made("ftd", ema_decay=None)
+    _, others = made("ftd", ema_decay=0.0)
     assert others != losses
     averaged, still = made("ftd", rho=0.0, alpha=0.0, ema_decay=0.5)
     assert still == losses
