@@ -51,9 +51,11 @@ __all__ = [
 ]
 
 KERNEL_NODES = 20_000
-"""A kernel is between all pairs of nodes once: of larger graphs there is none."""
+"""SNTK is between all pairs of nodes once: of larger graphs there is none."""
 
-Hidden = Annotated[int, Field(ge=1, description="hidden units of the networks")]
+Hidden = Annotated[
+    int, Field(ge=1, description="hidden units of the networks; sgc has none, and gat 8 heads of 16 whatever this is")
+]
 Fanout = Annotated[
     Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None,
     Field(description="neighbours drawn a hop, such as [10, 5], where the graph does not fit; all of them by default"),

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import pytest
 import torch
+from ddcore_graph import problems
 from ddcore_graph.batch import Graph
+from ddcore_graph.kernels.linear import Propagated
 from ddcore_graph.kernels.sntk import SNTK
+
+import ddcore
+from ddcore.errors import NotSupported
+from ddcore.methods.plan import Work
+from ddcore.plugins import installed
 
 
 def normed(a):
@@ -58,6 +67,27 @@ def test_two_sparse_products_are_the_kronecker_form():
             assert torch.allclose(dense, kronecker(x, a, z, b, hops, layers)[[3, 0]], atol=1e-7)
             alone = SNTK(hops, layers)(real, Graph(z, torch.arange(4)))
             assert torch.allclose(alone, kronecker(x, a, z, torch.zeros_like(b), hops, layers)[[3, 0]], atol=1e-7)
+
+
+def test_the_linear_kernel_is_of_what_nodes_see():
+    x, a, z, b = pair()
+    real, fake = Graph(x, torch.tensor([3, 0]), edges=a.nonzero().T), Graph(z, torch.arange(4), adj=b)
+    naive = normed(a) @ normed(a) @ x @ (normed(b) @ normed(b) @ z).T
+    assert torch.allclose(Propagated(2)(real, fake), naive[[3, 0]])
+
+
+def test_no_kernel_is_between_all_pairs_of_a_large_graph(monkeypatch, tmp_path):
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path))
+    monkeypatch.setattr(problems, "KERNEL_NODES", 1000)
+    problem = replace(problems.digits_knn(hidden=4), name="graph/digits-knn", render=None)  # 1,797 nodes
+    with pytest.raises(NotSupported, match="more than 1,000 nodes"):
+        ddcore.distill(problem, "gc-sntk", ipc=1)
+    monkeypatch.setattr(SNTK, "__call__", None)
+    method, counts = installed().find("method", "sfgc", "graph").load(), dict.fromkeys(problem.data.groups, 1)
+    short = {"steps": 2, "syn_steps": 1, "expert_epochs": 10, "max_start_epoch": 1, "experts": 1, "train_epochs": 10}
+    options = method.resolve(problem, counts, "quick", {**short, "score_every": 1})
+    made = Work(problem, counts).perform(method.plan(problem, counts, options))
+    assert bool(made.batch().x.isfinite().all())
 
 
 def test_the_kernel_is_symmetric_and_positive():

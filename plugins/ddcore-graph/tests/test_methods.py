@@ -7,7 +7,8 @@ import random
 
 import pytest
 import torch
-from ddcore_graph.problems import digits_knn
+from ddcore_graph.edges import tidied
+from ddcore_graph.problems import digits_knn, node_problem
 
 from ddcore.errors import NotSupported
 from ddcore.methods.plan import Work
@@ -22,6 +23,7 @@ SHORT = {
     "min_start_epoch": 10,
     "syn_steps": 2,
     "teacher_steps": 2,
+    "epochs": 2,
     "structures": 2,
     "part": 12,
     "vectors": 8,
@@ -30,6 +32,7 @@ OF_NODES = [
     "gcond", "gcond-x", "doscond", "doscond-x", "gcdm", "gcdm-x", "cgc", "cgc-x", "gecc", "sfgc", "geom", "gdem", "simgc",
     "ctrl", "msgc", "sgdd", "gcsr", "bonsai", "gc-sntk",
 ]  # fmt: skip
+OF_STRUCTURE = ["degree", "pagerank", "averaging", "clustering", "vng", "variation-neighborhoods"]
 OF_GRAPHS = ["doscond-graphs", "kidd"]
 
 
@@ -75,6 +78,26 @@ def test_the_same_seed_is_the_same_graph(problem, name):
     a, b, c = (condensed(problem, name, counts, seed).stored()["x"] for seed in (0, 0, 1))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize("name", [*OF_NODES, *OF_STRUCTURE])
+@pytest.mark.parametrize("kind", ["plain", "inductive", "directed"])
+def test_thin_graphs_are_condensed(name: str, kind: str):
+    """Isolated, unlabelled and featureless nodes, a class of one node, training nodes without an edge between them."""
+    n = 24
+    x = torch.rand(n, 3, generator=torch.Generator().manual_seed(0))
+    x[5] = 0
+    y = torch.arange(n) % 2
+    y[[9, 10]], y[11] = -1, 2
+    splits = {"train": [0, 1, 2, 3, 5, 11], "val": [6, 7], "test": [14, 15, 16]}
+    edges, _ = tidied([0, 1, 2, 9, 14], [9, 10, 10, 10, 15], n, directed=kind == "directed")
+    problem = node_problem(x, edges, y, splits, "abc", inductive=kind == "inductive", hidden=4)
+    if name == "gdem" and kind == "directed":
+        with pytest.raises(NotSupported, match="have directions"):
+            condensed(problem, name, {0: 1, 1: 1, 2: 1})
+        return
+    made = condensed(problem, name, {0: 1, 1: 1, 2: 1})
+    assert problem.loss(problem.new_model(random.Random(0)), made.batch()).isfinite()
 
 
 @pytest.mark.parametrize("name", OF_GRAPHS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_centres_grow_where_none_is_near_and_are_cut_where_there_are_too_many():
 
 def test_a_set_that_evolves_starts_from_the_earlier_one(tmp_path):
     """K-means stands still at its own centres, and moves on from those of fewer nodes."""
-    problem = digits_knn(hidden=4)
+    problem = replace(digits_knn(hidden=4), render=None)
     options = {"fuzziness": 1.0}
     first = ddcore.distill(problem, "graph/gecc", ipc=3, options=options)
     first.save(tmp_path / "first")

@@ -11,7 +11,7 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import graph_classification
+from .frame import defaults, not_nodes
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan
@@ -49,11 +49,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: BonsaiOption
     return Plan((Select(choose),))
 
 
-def _as_they_are(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 BONSAI = Method(
     name="graph/bonsai",
     summary="Real nodes whose computation trees cover the most others, without gradients.",
@@ -61,6 +56,6 @@ BONSAI = Method(
     paper="Gupta et al., Bonsai: Gradient-free Graph Condensation for Node Classification, ICLR 2025",
     options=BonsaiOptions,
     plan=plan,
-    presets={"quick": _as_they_are, "paper": _as_they_are},
-    refuses=graph_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )

@@ -11,7 +11,7 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
-from .selection import node_classification
+from .frame import defaults, not_nodes
 from .stages import Start
 
 if TYPE_CHECKING:
@@ -108,10 +108,6 @@ def _variation(problem: Problem[Any], counts: Mapping[int, int], options: Variat
     return Plan((Start(partial(contracted_graph, levels=options.levels, signals=options.signals)),))
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    return {}
-
-
 def _method(
     name: str, summary: str, paper: str, options: type[Options], plan: Any, needs: tuple[str, ...] = ()
 ) -> Method:
@@ -122,9 +118,9 @@ def _method(
         paper=paper,
         options=options,
         plan=plan,
-        presets={"quick": _as_it_is, "paper": _as_it_is},
+        presets={"quick": defaults, "paper": defaults},
         needs=needs,
-        refuses=node_classification,
+        refuses=not_nodes,
     )
 
 

@@ -10,7 +10,8 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import alternating, beginning, graph_classification, with_pairs, without_edges
+from .frame import defaults, not_nodes
+from .gradient import alternating, beginning, with_pairs, without_edges
 from .stages import Decode, Start, feature_adam
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCDMXOptions
     return Plan((*beginning(options.start), start, matching, Decode(options.threshold)))
 
 
-def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 def quick_graph(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """200 updates in linear networks, the edges along one and the features along four in turn."""
     return {"steps": 200, "model": "sgc", "structure_turns": 1, "feature_turns": 4}
@@ -83,8 +79,8 @@ GCDM_X = Method(
     paper="Liu et al., CaT: Balanced Continual Graph Learning with Graph Condensation, ICDM 2023",
     options=GCDMXOptions,
     plan=plan,
-    presets={"quick": lambda problem, counts: {"steps": 200, "model": "sgc"}, "paper": paper},
-    refuses=graph_classification,
+    presets={"quick": lambda problem, counts: {"steps": 200, "model": "sgc"}, "paper": defaults},
+    refuses=not_nodes,
 )
 GCDM = Method(
     name="graph/gcdm",
@@ -93,6 +89,6 @@ GCDM = Method(
     paper="Liu et al., Graph Condensation via Receptive Field Distribution Matching, 2022 (arXiv 2206.13697)",
     options=GCDMOptions,
     plan=plan,
-    presets={"quick": quick_graph, "paper": paper},
-    refuses=graph_classification,
+    presets={"quick": quick_graph, "paper": defaults},
+    refuses=not_nodes,
 )

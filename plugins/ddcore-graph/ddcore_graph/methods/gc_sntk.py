@@ -10,7 +10,8 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import graph_classification, without_edges
+from .frame import not_nodes
+from .gradient import without_edges
 from .stages import Start, feature_adam
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSNTKOption
     return Plan((*starting_rows("real"), Start(without_edges), Synthesise(objective, options.steps, adam, ready=ready)))
 
 
+def _no_kernel(problem: Problem[Any]) -> str | None:
+    """Why the method refuses a problem; None where the kernel can be between all pairs of its nodes."""
+    from ..problems import KERNEL_NODES
+
+    if (reason := not_nodes(problem)) is not None or "sntk" in problem.kernels:
+        return reason
+    return f"its graph has more than {KERNEL_NODES:,} nodes, and the kernel is between all pairs of them"
+
+
 def preset(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The defaults; the ridge of the paper's table for the graphs that it names."""
     reg = {"pubmed": 1e-3, "ogbn-arxiv": 1e-5, "flickr": 1e-5}.get(problem.name.rpartition("/")[2])
@@ -77,5 +87,5 @@ GC_SNTK = Method(
     options=GCSNTKOptions,
     plan=plan,
     presets={"quick": preset, "paper": preset},
-    refuses=graph_classification,
+    refuses=_no_kernel,
 )

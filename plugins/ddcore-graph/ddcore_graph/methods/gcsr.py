@@ -11,7 +11,7 @@ from ddcore.methods.base import Method
 from ddcore.options import Options
 
 from .clusters import cluster_means
-from .gradient import graph_classification
+from .frame import defaults, not_nodes
 from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
@@ -94,11 +94,6 @@ def _class_structure(work: Work[Any]) -> Any:  # (N', N')
     return (share / sizes)[of][:, of]
 
 
-def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 GCSR = Method(
     name="graph/gcsr",
     summary="Short trajectories; edges in closed form from how features express each other.",
@@ -114,8 +109,8 @@ GCSR = Method(
             "lr": 0.02,
             "step_size": 0.2,  # N steps go as far as M epochs
         },
-        "paper": paper,
+        "paper": defaults,
     },
     needs=("experts",),
-    refuses=graph_classification,
+    refuses=not_nodes,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import graph_classification
+from .frame import defaults, not_nodes
 from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
@@ -79,11 +79,6 @@ def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]
     return {"steps": 500, "vectors": max(sum(counts.values()) // 2, 2), "lr": 0.02, "lr_structure": 0.01}
 
 
-def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 GDEM = Method(
     name="graph/gdem",
     summary="The eigenbasis of the real graph and what it sees of the features are matched.",
@@ -91,6 +86,6 @@ GDEM = Method(
     paper="Liu et al., Graph Distillation with Eigenbasis Matching, ICML 2024",
     options=GDEMOptions,
     plan=plan,
-    presets={"quick": quick, "paper": paper},
-    refuses=graph_classification,
+    presets={"quick": quick, "paper": defaults},
+    refuses=not_nodes,
 )

@@ -10,6 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
+from .frame import defaults, not_nodes
 from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
@@ -129,14 +130,6 @@ def node_level(
     return Plan((*beginning(options.start), Start(make), matching, *last))
 
 
-def graph_classification(problem: Problem[Any]) -> str | None:
-    """Why a method of nodes refuses a problem; None where its rows are nodes."""
-    from ..data import NodeData
-
-    nodes = isinstance(problem.data, NodeData)
-    return None if nodes else "its rows are no nodes; doscond-graphs and kidd are for whole graphs"
-
-
 def _method(
     name: str, summary: str, paper: str, options: type[Options], plan: Any, quick: Preset, published: Preset
 ) -> Method:
@@ -148,7 +141,7 @@ def _method(
         options=options,
         plan=plan,
         presets={"quick": quick, "paper": published},
-        refuses=graph_classification,
+        refuses=not_nodes,
     )
 
 
@@ -260,7 +253,7 @@ DOSCOND_X = _method(
     OneStepFeatureOptions,
     _gcond_x,
     _fixed(steps=100, model="sgc"),
-    _fixed(),
+    defaults,
 )
 DOSCOND_NODE = _method(
     "doscond",
@@ -269,5 +262,5 @@ DOSCOND_NODE = _method(
     OneStepGraphOptions,
     _doscond,
     _fixed(steps=100, model="sgc"),
-    _fixed(),
+    defaults,
 )

@@ -11,6 +11,8 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
+from .frame import defaults, not_nodes
+
 if TYPE_CHECKING:
     import random
 
@@ -20,20 +22,13 @@ if TYPE_CHECKING:
     from ddcore.parametrizations import Selected
     from ddcore.problem import Problem
 
-__all__ = ["DEGREE", "PAGERANK", "PageRankOptions", "node_classification"]
+__all__ = ["DEGREE", "PAGERANK", "PageRankOptions"]
 
 
 class PageRankOptions(Options):
     """Nodes that random walks visit most."""
 
     damping: float = Field(0.85, ge=0, lt=1, description="probability that a walk goes on")
-
-
-def node_classification(problem: Problem[Any]) -> str | None:
-    """Why a method of single graphs refuses a problem; None where it is one of node classification."""
-    from ..data import NodeData
-
-    return None if isinstance(problem.data, NodeData) else "its data is no single graph with labelled nodes"
 
 
 def _most(
@@ -61,10 +56,6 @@ def _plan(measure: str, problem: Problem[Any], counts: Mapping[int, int], option
     return Plan((Select(partial(_most, measure, **options.model_dump())),))
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    return {}
-
-
 DEGREE = Method(
     name="graph/degree",
     summary="The nodes of each class with the most edges.",
@@ -72,8 +63,8 @@ DEGREE = Method(
     paper="none: degree centrality",
     options=Options,
     plan=partial(_plan, "degrees"),
-    presets={"quick": _as_it_is, "paper": _as_it_is},
-    refuses=node_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )
 PAGERANK = Method(
     name="graph/pagerank",
@@ -82,6 +73,6 @@ PAGERANK = Method(
     paper="Brin and Page, The Anatomy of a Large-Scale Hypertextual Web Search Engine, WWW 1998",
     options=PageRankOptions,
     plan=partial(_plan, "pagerank"),
-    presets={"quick": _as_it_is, "paper": _as_it_is},
-    refuses=node_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )

@@ -10,7 +10,8 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import alternating, graph_classification, with_pairs
+from .frame import defaults, not_nodes
+from .gradient import alternating, with_pairs
 from .stages import Decode, Start, feature_adam, feature_scale
 
 if TYPE_CHECKING:
@@ -65,11 +66,6 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: SimGCOptions
     return Plan((Prepare("teacher", teach), *starting_rows("real"), start, matching, Decode(options.threshold)))
 
 
-def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 SIMGC = Method(
     name="graph/simgc",
     summary="What nodes see hop by hop, and what a trained teacher says of them, is aligned.",
@@ -77,7 +73,7 @@ SIMGC = Method(
     paper="Xiao et al., Simple Graph Condensation, ECML-PKDD 2024",
     options=SimGCOptions,
     plan=plan,
-    presets={"quick": lambda problem, counts: {"steps": 100, "lr": 0.5}, "paper": paper},
+    presets={"quick": lambda problem, counts: {"steps": 100, "lr": 0.5}, "paper": defaults},
     needs=("teacher",),
-    refuses=graph_classification,
+    refuses=not_nodes,
 )

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ddcore.methods.base import Method, Preset
 
-from .gradient import GraphOptions, alternating, beginning, graph_classification, with_pairs
+from .frame import defaults, not_nodes
+from .gradient import GraphOptions, alternating, beginning, with_pairs
 from .stages import Decode, Start, feature_adam, selected_features
 
 if TYPE_CHECKING:
@@ -25,11 +26,6 @@ def _quick(**more: Any) -> Preset:
     settings = {"steps": 200, "inner": 10, "lr": 0.1, "lr_structure": 1e-3, "degree": 1.0}
     settings |= {"structure_turns": 1, "feature_turns": 4, **more}
     return lambda problem, counts: settings
-
-
-def _defaults(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
 
 
 def _plan(
@@ -89,7 +85,7 @@ CTRL = Method(
     options=CTRLOptions,
     plan=_ctrl,
     presets={"quick": _quick(start="real"), "paper": _ctrl_published},
-    refuses=graph_classification,
+    refuses=not_nodes,
 )
 
 
@@ -127,8 +123,8 @@ MSGC = Method(
     paper="Gao and Wu, Multiple Sparse Graphs Condensation, Knowledge-Based Systems 2023",
     options=MSGCOptions,
     plan=_msgc,
-    presets={"quick": _quick(steps=100, structures=4, degree=None), "paper": _defaults},
-    refuses=graph_classification,
+    presets={"quick": _quick(steps=100, structures=4, degree=None), "paper": defaults},
+    refuses=not_nodes,
 )
 
 
@@ -180,6 +176,6 @@ SGDD = Method(
     paper="Yang et al., Does Graph Distillation See Like Vision Dataset Counterpart?, NeurIPS 2023",
     options=SGDDOptions,
     plan=_sgdd,
-    presets={"quick": _quick(part=50), "paper": _defaults},
-    refuses=graph_classification,
+    presets={"quick": _quick(part=50), "paper": defaults},
+    refuses=not_nodes,
 )

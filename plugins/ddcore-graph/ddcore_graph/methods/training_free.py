@@ -11,7 +11,7 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
-from .gradient import graph_classification
+from .frame import defaults, not_nodes
 from .stages import Start
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from ddcore.problem import Problem
 
 __all__ = ["CGC", "CGC_X", "GECC", "CGCOptions", "CGCXOptions", "GECCOptions"]
-
-
-def _as_they_are(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,8 +119,8 @@ CGC_X = Method(
     paper=CGC_PAPER,
     options=CGCXOptions,
     plan=_cgc_x,
-    presets={"quick": _as_they_are, "paper": _as_they_are},
-    refuses=graph_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )
 CGC = Method(
     name="graph/cgc",
@@ -134,8 +129,8 @@ CGC = Method(
     paper=CGC_PAPER,
     options=CGCOptions,
     plan=_cgc,
-    presets={"quick": _as_they_are, "paper": _as_they_are},
-    refuses=graph_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )
 
 
@@ -196,6 +191,6 @@ GECC = Method(
     paper="Gong et al., Scalable Graph Condensation with Evolving Capabilities, 2025 (arXiv 2502.17614)",
     options=GECCOptions,
     plan=_gecc,
-    presets={"quick": _as_they_are, "paper": _as_they_are},
-    refuses=graph_classification,
+    presets={"quick": defaults, "paper": defaults},
+    refuses=not_nodes,
 )

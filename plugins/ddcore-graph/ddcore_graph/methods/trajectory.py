@@ -11,7 +11,8 @@ from pydantic import Field
 from ddcore.methods.base import Method, Preset
 from ddcore.options import Options
 
-from .gradient import graph_classification, without_edges
+from .frame import defaults, not_nodes
+from .gradient import without_edges
 from .stages import Start, feature_adam
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def _matching(problem: Problem[Any], options: SFGCOptions, make: Any, ready: Any
     """The updates of the set; its best state by kernel regression is the result."""
     from ddcore.methods.plan import Synthesise
 
-    from ..kernels.sntk import SNTK
+    from ..kernels.linear import Propagated
     from ..objectives.best import BestOnVal
 
     def objective(work: Work[Any]) -> Objective:
-        return BestOnVal(make(work.results["experts"]), SNTK(), options.score_every)
+        kernel = work.problem.kernels.get("sntk", Propagated())  # a large graph has no other
+        return BestOnVal(make(work.results["experts"]), kernel, options.score_every)
 
     adam = feature_adam(problem, options.lr, labels=lr_labels, step_size=options.lr_step_size)
     return Synthesise(objective, options.steps, adam, ready=ready)
@@ -125,7 +127,7 @@ SFGC = Method(
     plan=_sfgc,
     presets={"quick": _quick(), "paper": _published},
     needs=("experts",),
-    refuses=graph_classification,
+    refuses=not_nodes,
 )
 
 
@@ -197,8 +199,8 @@ GEOM = Method(
     plan=_geom,
     presets={
         "quick": _quick(min_start_epoch=10, max_start_epoch=50, whole=100),
-        "paper": lambda problem, counts: {},
+        "paper": defaults,
     },
     needs=("experts",),
-    refuses=graph_classification,
+    refuses=not_nodes,
 )

@@ -10,6 +10,7 @@ from pydantic import Field
 from ddcore.methods.base import Method
 from ddcore.options import Options
 
+from .frame import defaults
 from .gradient import DOSCOND_PAPER
 from .stages import Decode, Start
 
@@ -107,11 +108,6 @@ def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any
     return {"steps": 150, "n_real": 64, "cooling": 50}
 
 
-def _as_they_are(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 DOSCOND_GRAPHS = Method(
     name="graph/doscond-graphs",
     summary="One-step gradient matching on whole graphs, whose edges are drawn from logits.",
@@ -129,6 +125,6 @@ KIDD = Method(
     paper="Xu et al., Kernel Ridge Regression-Based Graph Dataset Distillation, KDD 2023",
     options=KiDDOptions,
     plan=_kidd,
-    presets={"quick": _quick, "paper": _as_they_are},
+    presets={"quick": _quick, "paper": defaults},
     refuses=_of_nodes,
 )
