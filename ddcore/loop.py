@@ -34,8 +34,10 @@ class Run:
         steps: int = 0,
         device: torch.device | None = None,
         resume: Mapping[str, Any] | None = None,
+        earlier: int = 0,
     ) -> None:
         self.seed, self.steps, self.device = seed, steps, device or torch.device("cpu")
+        self.earlier = earlier  # updates of the stages before
         self.step, self.rng = 0, stream(seed, "run", rank())
         self.state: dict[str, Any] = {}  # plain values, tensors, modules, optimisers: what must survive a network
         self.history: list[dict[str, float]] = []  # one record per step
@@ -110,16 +112,18 @@ def optimise(
     callbacks: Sequence[Callback] = (),
     checkpoint: Callable[[Callable[[], Snapshot]], None] | None = None,
     resume: Mapping[str, Any] | None = None,
+    earlier: int = 0,
 ) -> Run:
     """`steps` updates of the set, in place.
 
     `moves(step)` names the parameter groups that move (None: all); by default the set's own. `schedule(step)` multiplies every
     learning rate. With `averaging`, a decay below 1, the set ends as the moving average of its states. `checkpoint` is handed a
     function that takes a snapshot, at every boundary, and decides itself whether to call it; `resume` is such a snapshot,
-    and the run that continues from it equals an uninterrupted one bit for bit. Raises Diverged when the loss or a gradient
-    leaves the finite numbers, after the set was put back to its last good state.
+    and the run that continues from it equals an uninterrupted one bit for bit. `earlier` is how many updates the stages before
+    made, for callbacks. Raises Diverged when the loss or a gradient leaves the finite numbers, after the set was put back to its
+    last good state.
     """
-    run = Run(seed, steps=steps, device=problem.device, resume=resume)
+    run = Run(seed, steps=steps, device=problem.device, resume=resume, earlier=earlier)
     opt, leaves, moves = optimiser(synthetic.param_groups()), synthetic.leaves(), moves or synthetic.moves
     rates = [group["lr"] for group in opt.param_groups]
     averaged = None if averaging is None else _Average(leaves, averaging)

@@ -13,14 +13,16 @@ Rule = Literal["sgd", "momentum", "adam", "adamw"]
 
 @dataclass(frozen=True)
 class Drops:
-    """The learning rate is multiplied by `factor` after each of these parts of the epochs."""
+    """The learning rate is multiplied by `factor` after each of these parts of the epochs (whole epochs, rounded down) and as
+    many epochs more as `late` says: 0 in torch's `MultiStepLR`, 1 in the code of DC, whose loop counts one epoch more."""
 
     after: tuple[float, ...] = (0.5,)
     factor: float = 0.1
+    late: int = 1
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """What the learning rate is multiplied by in that epoch, counted from 0."""
-        return self.factor ** sum(epoch > part * epochs for part in self.after)
+        return self.factor ** sum(epoch >= int(part * epochs) + self.late for part in self.after)
 
     def __str__(self) -> str:
         return f"times {self.factor:g} after {', '.join(f'{part:.0%}' for part in self.after)} of the epochs"
@@ -81,7 +83,7 @@ MATCHING = Recipe("matching@1")
 MATCHING_AUGMENTED = Recipe("matching-augmented@1", epochs=1000, augment="train")
 """The same with siamese augmentation's per-row draws and 1,000 epochs (Zhao and Bilen 2021, DSA; DM)."""
 
-IDC = Recipe("idc@1", epochs=1000, size=64, schedule=Drops((2 / 3, 5 / 6), 0.2), augment="mixed")
+IDC = Recipe("idc@1", epochs=1000, size=64, schedule=Drops((2 / 3, 5 / 6), 0.2, late=0), augment="mixed")
 """The evaluation of IDC, DREAM and NCFM's predecessors (Kim et al. 2022, their test): SGD 0.01, momentum 0.9, weight decay
 5e-4, batches of 64, 1,000 epochs, the learning rate a fifth after two thirds and again after five sixths, siamese augmentation
 and CutMix on every other batch."""

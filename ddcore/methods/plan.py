@@ -169,6 +169,7 @@ class Synthesise:
             callbacks=work.callbacks,
             checkpoint=None if work.checkpoint is None else self._checkpoint(work, before),
             resume=resume["run"] if resume is not None and resume["stage"] == work.stage else None,
+            earlier=len(before),
         )
         work.history = [*before, *run.history]
 
