@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import statistics
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,25 +18,31 @@ from typing import Any, Literal
 from joblib import delayed
 from pydantic import Field, PositiveInt
 
-from .budget import Budget
+from .artifact import Artifact
+from .artifact import open as open_artifact
+from .budget import Budget, in_words
 from .devices import resolve_device
 from .distillation import distill, plan
 from .errors import BudgetError, DataError, Diverged, NotSupported, OptionError
-from .evaluation import protocol as find_protocol
-from .evaluation import score, train
-from .intervals import Mean, unpaired
+from .evaluation import check, recipe_of, score, train
+from .intervals import Difference, Mean, unpaired
 from .loop import Run
 from .options import Options, resolve
 from .parallel import Backend, in_parallel
 from .plugins import load
 from .problem import Problem
-from .recipes import Recipe
 from .seeds import stream
 from .storage import write_text
 
 __all__ = ["Sweep", "compare"]
 
 Row = dict[str, Any]
+
+RESULT = "cell.json"
+"""In a cell's folder, beside its artifact: what its networks found."""
+
+RANDOM_DRAWS = 5
+"""Draws of random rows where a sweep says nothing: they need no distilling, and what they vary by is what all else is beside."""
 
 
 class Sweep(Options):
@@ -47,7 +54,8 @@ class Sweep(Options):
     ratio: list[float] | float | None = Field(None, description="parts of the training rows, instead of ipc")
     ratio_of: Literal["labelled", "all"] = Field("labelled", description="what a ratio is of; graph papers use both")
     distillations: PositiveInt | dict[str, PositiveInt] = Field(
-        1, description="independent distillations of each cell; or a table of them by method, 1 for the others"
+        default_factory=dict,
+        description="independent distillations of each cell, or a table of them by method; otherwise 1, and 5 draws of `random`",
     )
     seeds: int = Field(5, ge=1, description="networks that each distilled set is scored with")
     preset: str = Field("quick", description="the methods' preset: quick or paper")
@@ -58,7 +66,7 @@ class Sweep(Options):
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="a table by name: of a method its options (`method = NAME` for a variant), of a problem its options and "
-        "its own `ipc` or `ratio`",
+        "its own `ipc`, `ratio` or `models`",
     )
 
 
@@ -80,8 +88,7 @@ class Cell:
     models: tuple[str, ...]
 
     def __str__(self) -> str:
-        name, amount = next(iter(json.loads(self.budget).items()))
-        return f"{self.name} on {self.problem}, {name} {amount}, #{self.distillation + 1}"
+        return f"{self.name} on {self.problem}, {in_words(json.loads(self.budget))}, #{self.distillation + 1}"
 
     @property
     def key(self) -> str:
@@ -118,8 +125,9 @@ def compare(
     and its loss; of several at a time, which one was finished.
 
     Cells are written to OUT at once and atomically; a rerun skips those that are finished and computes equal ones once.
-    Cells that a method refuses, or that fail with an error of their own, are rows with `error` and no mean. The rows are
-    in OUT/results.json and, as a table, in OUT/results.md.
+    Cells that a method or a protocol refuses, or that fail with an error of their own, are rows with `error` and no mean; a
+    rerun tries again what failed (not what was refused: delete the cell's folder for that). The rows are in OUT/results.json
+    and, as a table, in OUT/results.md.
     """
     out = Path(out)
     file = tomllib.loads(Path(sweep).read_text()) if isinstance(sweep, str | Path) else dict(sweep)
@@ -128,7 +136,7 @@ def compare(
     cells, refused = _cells(wanted)
     out.mkdir(parents=True, exist_ok=True)
     unique = list({cell.key: cell for cell in cells}.values())
-    todo = [cell for cell in unique if not (cell.folder(out) / "scores.json").is_file()]
+    todo = [cell for cell in unique if not _finished(_result(cell.folder(out)))]
     done = len(unique) - len(todo)
 
     def tell(cell: Cell, part: float, note: str = "") -> None:
@@ -162,17 +170,19 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
     refused: list[Row] = []
     for name in sweep.problems:
         settings = dict(sweep.options.get(name, {}))
+        named = _listed(settings.pop("models", sweep.models))
         budgets = _budgets(sweep, settings)
         problem = _problem(name, json.dumps(settings, sort_keys=True))
-        recipe = problem.recipe.name if sweep.protocol is None else find_protocol(sweep.protocol).name
-        models = tuple(sweep.models) or (next(iter(problem.models)),)
+        models = tuple(named) or (next(iter(problem.models)),)
+        recipe = recipe_of(sweep.protocol, problem)
         for label in methods:
             given = dict(sweep.options.get(label, {}))
             method = given.pop("method", label)
             for budget in budgets:
                 try:
+                    check(problem, recipe, models, sweep.split)
                     options = _resolved(problem, method, budget, sweep, given)
-                except (NotSupported, BudgetError) as error:
+                except (NotSupported, BudgetError, DataError) as error:
                     refused.append({"problem": name, "method": label, **budget.describe(), "error": str(error)})
                     continue
                 cells += [
@@ -187,16 +197,19 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
                         distillation=d,
                         seeds=sweep.seeds,
                         split=sweep.split,
-                        protocol=recipe,
+                        protocol=recipe.name,
                         models=models,
                     )
-                    for d in range(
-                        sweep.distillations
-                        if isinstance(sweep.distillations, int)
-                        else sweep.distillations.get(label, 1)
-                    )
+                    for d in range(_draws(sweep, label, method))
                 ]
     return cells, refused
+
+
+def _draws(sweep: Sweep, label: str, method: str) -> int:
+    """How many distillations a method gets."""
+    if isinstance(sweep.distillations, int):
+        return sweep.distillations
+    return sweep.distillations.get(label, RANDOM_DRAWS if method == "random" else 1)
 
 
 def _budgets(sweep: Sweep, settings: dict[str, Any]) -> list[Budget]:
@@ -229,11 +242,6 @@ def _problem(name: str, settings: str) -> Problem[Any]:
     return load(name, given.pop("data", None), **given)
 
 
-def _recipe(cell: Cell) -> Recipe:
-    own = _problem(cell.problem, cell.problem_options).recipe
-    return own if cell.protocol == own.name else find_protocol(cell.protocol)
-
-
 def _silent(part: float, note: str) -> None:
     pass
 
@@ -241,31 +249,12 @@ def _silent(part: float, note: str) -> None:
 def _perform(cell: Cell, out: Path, device: str, tell: Callable[[float, str], None] = _silent) -> Cell:
     """Distils and scores; `tell(part, note)`: how much of the cell is done, a network counting as much as the distillation."""
     folder, trainings = cell.folder(out), cell.seeds * len(cell.models)
-
-    def updated(run: Run) -> None:
-        loss = run.history[-1].get("loss") if run.history else None
-        tell(run.step / max(run.steps, 1) / (1 + trainings), "" if loss is None else f"loss {loss:.4g}")
-
     tell(0, "")
-    problem, recipe = _problem(cell.problem, cell.problem_options), _recipe(cell)
-    budget = json.loads(cell.budget)
+    problem = _problem(cell.problem, cell.problem_options)
+    recipe = recipe_of(cell.protocol, problem)
     result: dict[str, Any]
     try:
-        artifact = distill(
-            problem,
-            cell.method,
-            ipc=budget.get("ipc"),
-            ratio=budget.get("ratio"),
-            ratio_of=budget.get("ratio_of", "labelled"),
-            preset=cell.preset,
-            options=json.loads(cell.options),
-            seed=cell.distillation,
-            device=device,
-            out=folder,
-            resume=True,
-            callbacks=[updated],
-            progress=lambda what, done, total: tell(0, f"{what} {done}/{total}"),
-        )
+        artifact = _distilled(cell, problem, folder, device, lambda part, note: tell(part / (1 + trainings), note))
         problem = problem.to(resolve_device(device))
         synthetic = artifact.synthetic(problem)
         networks = [stream(cell.distillation, "network", s).getrandbits(31) for s in range(cell.seeds)]
@@ -276,10 +265,58 @@ def _perform(cell: Cell, out: Path, device: str, tell: Callable[[float, str], No
         cost = folder / "cost.json"
         result = {"scores": scores, "cost": json.loads(cost.read_text()) if cost.is_file() else {}}
     except (NotSupported, DataError, Diverged) as error:
-        folder.mkdir(parents=True, exist_ok=True)
-        result = {"error": str(error)}
-    write_text(folder / "scores.json", json.dumps(result, indent=1))
+        result = {"error": str(error), "refused": isinstance(error, NotSupported)}
+    write_text(folder / RESULT, json.dumps(result, indent=1))
     return cell
+
+
+def _distilled(
+    cell: Cell, problem: Problem[Any], folder: Path, device: str, tell: Callable[[float, str], None]
+) -> Artifact:
+    """The cell's set: as it stands in the folder, or distilled from the last checkpoint on."""
+    if (folder / "manifest.json").is_file():
+        return open_artifact(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # what a failure left
+
+    def updated(run: Run) -> None:
+        loss = run.history[-1].get("loss") if run.history else None
+        tell(run.step / max(run.steps, 1), "" if loss is None else f"loss {loss:.4g}")
+
+    budget = json.loads(cell.budget)
+    run = partial(
+        distill,
+        problem,
+        cell.method,
+        ipc=budget.get("ipc"),
+        ratio=budget.get("ratio"),
+        ratio_of=budget.get("ratio_of", "labelled"),
+        preset=cell.preset,
+        options=json.loads(cell.options),
+        seed=cell.distillation,
+        device=device,
+        out=folder,
+        data=json.loads(cell.problem_options).get("data"),
+        callbacks=[updated],
+        progress=lambda what, done, total: tell(0, f"{what} {done}/{total}"),
+    )
+    try:
+        return run(resume=True)
+    except OptionError:  # a checkpoint of data that stood elsewhere
+        return run(resume=False)
+
+
+def _result(folder: Path) -> Row:
+    """What a cell's networks found, or its error."""
+    for name in (RESULT, "scores.json"):  # the latter is what cells had before; `ddcore evaluate` writes one too
+        with contextlib.suppress(OSError, ValueError):
+            found: Row = json.loads((folder / name).read_text())
+            if "error" in found or isinstance(found.get("scores"), dict):
+                return found
+    return {"error": "not computed"}
+
+
+def _finished(result: Row) -> bool:
+    return "error" not in result or bool(result.get("refused"))
 
 
 def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
@@ -288,14 +325,15 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
         groups.setdefault((cell.problem, cell.name, cell.budget), []).append(cell)
     rows: list[Row] = []
     for (problem, method, budget), group in groups.items():
-        found = [json.loads((cell.folder(out) / "scores.json").read_text()) for cell in group]
+        found = [_result(cell.folder(out)) for cell in group]
         head = {"problem": problem, "method": method, **json.loads(budget)}
         if errors := [f["error"] for f in found if "error" in f]:
             rows.append({**head, "error": errors[0]})
             continue
         manifest = json.loads((group[0].folder(out) / "manifest.json").read_text())
         seconds = [f["cost"]["seconds"] for f in found if "seconds" in f["cost"]]
-        rising = {m.name: m.higher_is_better for m in _problem(problem, group[0].problem_options).task.metrics}
+        loaded = _problem(problem, group[0].problem_options)
+        rising = {m.name: m.higher_is_better for m in loaded.task.metrics}
         for model in group[0].models:
             for metric in found[0]["scores"][model][0]:
                 draws = [[net[metric] for net in f["scores"][model]] for f in found]  # distillations x networks
@@ -316,44 +354,58 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
                         "model": model,
                         "split": group[0].split,
                         "protocol": group[0].protocol,
-                        "epoch_rule": _recipe(group[0]).epoch_rule,
+                        "epoch_rule": recipe_of(group[0].protocol, loaded).epoch_rule,
                         "label_kind": manifest["label_kind"],
                         "bytes": manifest["bytes"]["total"],
                         "preset": group[0].preset,
                         "seconds": statistics.fmean(seconds) if seconds else None,
                     }
                 )
-    return [row if "error" in row else {**row, "best": _best(row, rows)} for row in rows]
+    return [row if "error" in row else {**row, **_beside(row, rows)} for row in rows]
 
 
-def _best(row: Row, rows: Sequence[Row]) -> bool:
-    """Whether the row is the best of its problem, budget, model and metric, or cannot be told from it at 95 %."""
+def _beside(row: Row, rows: Sequence[Row]) -> Row:
+    """Where the row stands among those of its problem, budget, model and metric, by Welch's test at 95 %: `best`, whether it is
+    the best or cannot be told from it; `beside_random`: ahead, behind or not told apart, None of random rows themselves."""
     same = ("problem", "ipc", "ratio", "model", "metric")
     rivals = [r for r in rows if "error" not in r and all(r.get(k) == row.get(k) for k in same)]
+
+    def ahead(other: Row) -> Difference:
+        sign = 1 if row["higher_is_better"] else -1
+        a, b = (Mean(tuple(sign * v for v in r["values"])) for r in (row, other))
+        return unpaired(a, b)
+
     first = (max if row["higher_is_better"] else min)(rivals, key=lambda r: float(r["mean"]))
-    return row is first or not unpaired(Mean(tuple(first["values"])), Mean(tuple(row["values"]))).distinguishable
+    baseline = next((r for r in rivals if r["method"] == "random"), None)
+    verdict = None
+    if baseline is not None and baseline is not row:
+        found = ahead(baseline)
+        verdict = ("ahead" if found.mean > 0 else "behind") if found.distinguishable else "not told apart"
+    return {"best": row is first or not ahead(first).distinguishable, "beside_random": verdict}
 
 
 def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
     lines = [
         f"{sweep.seeds} networks for each distilled set, preset {sweep.preset}, split {sweep.split}; n: distillations; ± is the "
         "standard error of the mean, over distillations where there are several and over networks where there is one. Bold: the "
-        "best of its problem, budget, model and metric, and what a t-test (Welch, 95 %) cannot tell from it.",
+        "best of its problem, budget, model and metric, and what a t-test (Welch, 95 %) cannot tell from it; beside random: by "
+        "the same test.",
         "",
-        "| problem | method | budget | bytes | labels | model | metric | mean | n | seconds | protocol | epoch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| problem | method | budget | bytes | labels | model | metric | mean | beside random | n | seconds | protocol | epoch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        budget = f"ipc {row['ipc']}" if "ipc" in row else f"ratio {row['ratio']}"
+        head = f"| {row['problem']} | {row['method']} | {in_words(row)} |"
         if "error" in row:
-            lines.append(f"| {row['problem']} | {row['method']} | {budget} | | | | | {row['error']} | | | | |")
+            reason = " ".join(row["error"].split()).replace("|", "\\|")
+            lines.append(f"{head} | | | | {reason} | | | | | |")
             continue
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
         mean = f"**{row['mean']:.4f}**{error}" if row["best"] else f"{row['mean']:.4f}{error}"
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         lines.append(
-            f"| {row['problem']} | {row['method']} | {budget} | {row['bytes']} | {row['label_kind']} | {row['model']} "
-            f"| {row['metric']} | {mean} | {row['distillations']} | {seconds} | {row['protocol']} | {row['epoch_rule']} |"
+            f"{head} {row['bytes']} | {row['label_kind']} | {row['model']} | {row['metric']} | {mean} "
+            f"| {row['beside_random'] or ''} | {row['distillations']} | {seconds} | {row['protocol']} | {row['epoch_rule']} |"
         )
     return "\n".join(lines) + "\n"
 

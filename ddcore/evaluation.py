@@ -8,7 +8,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from .artifact import Artifact
 
-__all__ = ["evaluate", "protocol", "score", "train"]
+__all__ = ["check", "evaluate", "protocol", "recipe_of", "score", "train"]
 B = TypeVar("B")
 Values = Mapping[str, float]
 
@@ -71,7 +72,10 @@ def evaluate(
     each network, are scored as well. `fair` adds the fair scores, for which more networks are trained. `search_lr`
     gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `corrupted` adds the
     scores on rows that suffer each of the problem's corruptions, as metrics of their own ("accuracy under noise"). `jobs`
-    processes share the networks. Raises UnknownName for models, protocols and baselines.
+    processes share the networks; where each has as many threads as one alone would, the numbers are the same.
+
+    Raises UnknownName for models, protocols and baselines; NotSupported for a protocol whose augmentation the problem does not
+    have, and for fair scores where no metric has bounds; DataError for a split without rows.
     """
     from .artifact import Artifact
 
@@ -91,14 +95,11 @@ def evaluate(
     problem = problem.to(resolve_device(device))
     if seeds < 1:
         raise OptionError(f"seeds must be at least 1, got {seeds}")
-    names = list(models or [next(iter(problem.models))])
-    for name in names:
-        if name not in problem.models:
-            raise UnknownName(f"no model {name!r} in {problem.name}.{choices(name, problem.models)}")
-    if not problem.data.ids(split=split):
-        there = [name for name in ("test", "val", "train") if problem.data.ids(split=name)]
-        raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
-    recipe, methods = _recipe(protocol, problem), selections(baselines, problem)
+    names, recipe = list(models or [next(iter(problem.models))]), recipe_of(protocol, problem)
+    check(problem, recipe, names, split)
+    methods = selections(baselines, problem)
+    if search_lr:
+        _needs_val(problem, "a learning rate is searched on val", "do not search")
     synthetic = distilled.synthetic(problem) if isinstance(distilled, Artifact) else distilled.to(problem.device)
     if synthetic.train_steps is not None:
         notes.append(
@@ -113,14 +114,13 @@ def evaluate(
         **selected_rows(methods, problem, synthetic, seeds, progress),
     }
     searched = {(m, kind): recipe for m in names for kind in sets}
-    if search_lr:
-        searched = {
-            (m, kind): replace(recipe, lr=_best_rate(problem, sets[kind], recipe, m, jobs, progress))
-            for m, kind in searched
-        }
-        notes += [
-            f"Note: {m}, {kind}: learning rate {found.lr:g} was best on val." for (m, kind), found in searched.items()
-        ]
+    for m, kind in searched if search_lr else ():
+        if sets[kind][0].train_steps is not None or _own_fit(problem.new_model(stream("probe"), m)):
+            notes.append(f"Note: {m}, {kind}: no learning rate was searched, for the training is prescribed.")
+            continue
+        lr = _best_rate(problem, sets[kind], recipe, m, jobs, progress)
+        searched[m, kind] = replace(recipe, lr=lr)
+        notes.append(f"Note: {m}, {kind}: learning rate {lr:g} was best on val.")
     if corrupted and not problem.corruptions:
         notes.append(f"Note: {problem.name} names no corruptions.")
     runs = {
@@ -152,7 +152,7 @@ def evaluate(
         baselines=(*table("baselines", "random"), *(score for name in methods for score in table(name, name))),
         ceilings=ceilings,
         ceiling_hint=hint,
-        fair=tuple(fairness.judge(problem, synthetic, found, ceilings, m) for m in names) if fair else (),
+        fair=fairness.judge_all(problem, synthetic, found, ceilings, names) if fair else (),
         label_kind=synthetic.label_kind,
         rows=sum(synthetic.counts.values()),
         bytes=_bytes(synthetic),
@@ -172,10 +172,6 @@ def _best_rate(
     progress: Callable[[str, int, int], None] | None,
 ) -> float:
     """The learning rate of RATES whose networks score best on val, in the mean; the lowest of equals."""
-    if not problem.data.ids(split="val"):
-        raise DataError(
-            f"a learning rate is searched on val, and {problem.name} has no val rows: give it some, or do not search"
-        )
     metric = problem.task.metrics[0]
     tasks = [(problem, one, replace(recipe, lr=lr), s, model, "val") for lr in RATES for s, one in enumerate(sets)]
     values = [found[metric.name] for found in _all(tasks, jobs, progress, "search learning rate")]
@@ -194,13 +190,52 @@ def protocol(name: str) -> Recipe:
     return found
 
 
-def _recipe(asked: str | Recipe | None, problem: Problem[Any]) -> Recipe:
+def recipe_of(asked: str | Recipe | None, problem: Problem[Any]) -> Recipe:
+    """The recipe that is asked for, by default the problem's own. UnknownName where there is none of that name, OptionError
+    where it goes by the name of a protocol and differs from it."""
     if isinstance(asked, Recipe):
-        return asked
-    if asked is None:
-        return problem.recipe
-    found = protocol(asked)
-    return problem.recipe if found.name == problem.recipe.name else found
+        recipe = asked
+    else:
+        recipe = problem.recipe if asked in (None, problem.recipe.name) else protocol(str(asked))
+    with suppress(UnknownName):
+        known = protocol(recipe.name)
+        differ = [f.name for f in fields(Recipe) if getattr(known, f.name) != getattr(recipe, f.name)]
+        if differ:
+            raise OptionError(
+                f"a recipe that is called {recipe.name} is not the protocol of that name: it has another "
+                f"{', '.join(differ)}. Give it a name of its own"
+            )
+    return recipe
+
+
+def check(problem: Problem[Any], recipe: Recipe, models: Sequence[str], split: str) -> None:
+    """Whether networks of the problem can be trained by the recipe and scored on the split.
+
+    Raises UnknownName for models, NotSupported for an augmentation and DataError for rows that the problem does not have.
+    """
+    for name in models:
+        if name not in problem.models:
+            raise UnknownName(f"no model {name!r} in {problem.name}.{choices(name, problem.models)}")
+    if not problem.data.ids(split=split):
+        there = [name for name in ("test", "val", "train") if problem.data.ids(split=name)]
+        raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
+    if recipe.keep == "val":
+        _needs_val(problem, KEPT_ON_VAL, "choose a protocol that keeps the last epoch")
+    problem.training_with(recipe.augment)
+
+
+KEPT_ON_VAL = "the protocol keeps the epoch that is best on val"
+
+
+def _needs_val(problem: Problem[Any], why: str, instead: str) -> None:
+    if not problem.data.ids(split="val"):
+        raise DataError(f"{why}, and {problem.name} has no val rows: give it some, or {instead}")
+
+
+def _own_fit(net: nn.Module) -> Callable[[Synthetic[Any], Problem[Any]], object] | None:
+    """How a network trains itself (kernel regression, a tree), where it does."""
+    found = getattr(net, "fit", None)
+    return found if callable(found) else None
 
 
 def train(
@@ -210,8 +245,7 @@ def train(
     a tree) is trained by that; a set that prescribes its steps is replayed: those steps, in their order, by plain SGD at the
     set's own step sizes, without augmentation, whatever the recipe."""
     net = synthetic.begin(problem.new_model(stream(seed, "evaluate", model), model))
-    own_fit = getattr(net, "fit", None)
-    if callable(own_fit):
+    if own_fit := _own_fit(net):
         with torch_seeded(seed, "train"):
             own_fit(synthetic, problem)
         return net
@@ -246,11 +280,7 @@ def _keep_best(
 ) -> None:
     """Trains by `advance(first, steps)`, scores on val after every `every` steps, and leaves the network as it was at the
     best of its main metric, the first of equals."""
-    if not problem.data.ids(split="val"):
-        raise DataError(
-            f"the protocol keeps the epoch that is best on val and {problem.name} has no val rows: "
-            "give it some, or choose a protocol that keeps the last epoch"
-        )
+    _needs_val(problem, KEPT_ON_VAL, "choose a protocol that keeps the last epoch")
     metric, best, kept = problem.task.metrics[0], -math.inf, net.state_dict()
     for first in range(0, steps, every):
         advance(first, every)
@@ -354,7 +384,7 @@ def _known(file: Path) -> list[Values]:
 
 def _seconds(problem: Problem[Any], synthetic: RealRows[Any], recipe: Recipe, model: str) -> float:
     """What one training on real rows would take, from a few steps; infinite where that cannot be told."""
-    if callable(getattr(problem.new_model(stream("probe"), model), "fit", None)):
+    if _own_fit(problem.new_model(stream("probe"), model)):
         return math.inf  # it trains itself: no step to measure
     ids = synthetic.chosen[: None if recipe.size is None else 4 * recipe.size]
     probe, short = RealRows(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)

@@ -25,7 +25,7 @@ Example: sweep.toml holds
   problems = ["image/digits"]
   methods = ["dm", "dc"]
   ipc = [1, 10]
-  distillations = 3      # independent runs of each cell (1)
+  distillations = 3      # independent runs of each cell (1; of random 5)
   seeds = 5              # networks each is scored with (5)
   # also: ratio, preset, steps, protocol, models
   [options.dm]           # options by method, or by problem
@@ -57,6 +57,7 @@ def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], 
     picture too, results.svg. The random baseline is always among the methods.
     """
     wanted = read_toml(sweep)
+    from ..budget import in_words
     from ..comparison import compare as run
 
     try:
@@ -65,22 +66,24 @@ def compare(sweep: Path, out: Path, jobs: int, backend: Literal["loky", "ray"], 
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. Finished cells are kept in {out}: the same command goes on.", err=True)
         raise click.exceptions.Exit(130) from None
-    if as_json:
-        print_json(rows)
-        return
-    from rich.console import Console
-
-    console, found = Console(), _main([row for row in rows if "error" not in row])
-    for problem in dict.fromkeys(row["problem"] for row in found):
-        console.print(_table([row for row in found if row["problem"] == problem]))
-    console.print(
-        "mean ± standard error of the mean; bold: the best, and what a t-test (95 %) cannot tell from it", style="dim"
-    )
+    written = _written(rows, out, sweep.stem)
     for row in rows:
         if "error" in row:
-            click.echo(f"{row['problem']}, {row['method']}, {_budget(row)}: {row['error']}", err=True)
-    for line in _written(rows, out, sweep.stem):
-        click.echo(line)
+            click.echo(f"{row['problem']}, {row['method']}, {in_words(row)}: {row['error']}", err=True)
+    if not as_json:
+        from rich.console import Console
+
+        console, found = Console(), _main([row for row in rows if "error" not in row])
+        for problem in dict.fromkeys(row["problem"] for row in found):
+            console.print(_table([row for row in found if row["problem"] == problem]))
+        console.print(
+            "mean ± standard error of the mean; bold: the best, and what a t-test (95 %) cannot tell from it",
+            style="dim",
+        )
+    for line in written:
+        click.echo(line, err=as_json)
+    if as_json:
+        print_json(rows)
 
 
 def _written(rows: Sequence[Mapping[str, Any]], out: Path, title: str) -> list[str]:
@@ -121,6 +124,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each row of a problem; what is the same in all of them is said once, above."""
     from rich.table import Table
 
+    from ..budget import in_words
+
     names = [
         {k: str(row[k]) for k in ("problem", "model", "metric", "protocol")}
         | {"epoch": f"{row['epoch_rule']} epoch", "labels": f"labels: {row['label_kind']}"}
@@ -131,7 +136,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=", ".join(v for k, v in names[0].items() if k not in differ))
     for heading in ("method", "budget", *differ):
         table.add_column(heading, overflow="fold")
-    for heading in ("bytes", "mean", "distilled in"):
+    for heading in ("bytes", "mean", "beside random", "distilled in"):
         table.add_column(heading, justify="right")
     for row, name in zip(rows, names, strict=True):
         error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
@@ -139,14 +144,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
         mean = f"[bold]{row['mean']:.4f}[/bold]{error}" if row["best"] else f"{row['mean']:.4f}{error}"
         table.add_row(
             row["method"],
-            _budget(row),
+            in_words(row),
             *(name[k].removeprefix(f"{k}: ") for k in differ),
             f"{row['bytes']:,}",
             mean,
+            row["beside_random"],
             seconds,
         )
     return table
-
-
-def _budget(row: Mapping[str, Any]) -> str:
-    return next(f"{name} {row[name]}" for name in ("ipc", "ratio", "bytes") if name in row)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -65,6 +66,14 @@ def test_evaluate(as_json, ok, distilled):
     ok("show", distilled)  # scores do not count as tampering
 
 
+def test_evaluated_twice_the_numbers_are_the_same(as_json, distilled):
+    flags = ("--seeds", 2, "--ceiling", "--fair", "--baseline", "k-means")
+    one, two = (as_json("evaluate", distilled, *flags) for _ in range(2))
+    assert one.pop("seconds") > 0
+    assert two.pop("seconds") > 0
+    assert one == two
+
+
 def test_in_a_terminal_the_bar_leaves_stdout_alone(distilled):
     pty = pytest.importorskip("pty", reason="terminals of this kind are POSIX")
     ours, theirs = pty.openpty()
@@ -74,6 +83,37 @@ def test_in_a_terminal_the_bar_leaves_stdout_alone(distilled):
     assert json.loads(done.stdout)["scores"]
     assert b"evaluating" in os.read(ours, 1 << 16)
     os.close(ours)
+
+
+def test_a_distillation_s_bar_shows_the_loss_and_the_time_left(tmp_path):
+    pty = pytest.importorskip("pty", reason="terminals of this kind are POSIX")
+    ours, theirs = pty.openpty()
+    words = ["distill", "toy/dots", "--method", "dm", "--ipc", "1", "--steps", "200", "--out", "set"]
+    running = subprocess.Popen([sys.executable, "-m", "ddcore", *words], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while len(found := _read(ours)):
+        shown += found
+    os.close(ours)
+    assert running.wait() == 0
+    lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode().replace("\r", "\n").splitlines()
+    assert any(re.search(r"dm on toy/dots .* \d+/200 loss \d\S* .*left 0:00:\d\d", line) for line in lines), lines
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # Linux: the other end is closed
+        return b""
+
+
+def test_evaluate_on_corrupted_rows(as_json, ok, distilled, tmp_path):
+    assert "toy/dots names no corruptions" in as_json("evaluate", distilled, "--seeds", 1, "--corrupted")["notes"][-1]
+    ok("distill", "toy/dots", "--method", "random", "--ipc", 1, "--set", "problem.smudged=true", "--out", "smudged")
+    report = as_json("evaluate", "smudged", "--seeds", 2, "--corrupted")
+    for kind in ("scores", "baselines"):
+        assert [s["metric"] for s in report[kind]] == ["accuracy", "accuracy under zeros"]
+        assert report[kind][1]["values"] == [0.5, 0.5], "one answer for all rows, of two classes alike"
 
 
 def test_evaluate_beside_other_selections(as_json, ok, distilled):
@@ -151,6 +191,7 @@ SWEEP = """
 problems = ["toy/dots"]
 methods = ["dm", "k-means"]
 ipc = [1, 2]
+distillations = 1
 seeds = 2
 steps = 3
 [options.k-means]
@@ -164,11 +205,12 @@ def test_compare(as_json, ok, tmp_path):
     assert [(r["method"], r["ipc"]) for r in rows] == [(m, n) for m in ("dm", "k-means", "random") for n in (1, 2)]
     for row in rows:
         assert {"problem", "method", "ipc", "metric", "mean", "std", "seeds", "protocol"} <= row.keys()
-    before = {f: f.stat().st_mtime_ns for f in tmp_path.glob("table/cells/**/scores.json")}
+    before = {f: f.stat().st_mtime_ns for f in tmp_path.glob("table/cells/**/cell.json")}
     assert len(before) == 6
     shown = ok("compare", "sweep.toml", "--out", "table").stdout
     assert {f: f.stat().st_mtime_ns for f in before} == before  # finished cells are not run again
     assert "k-means" in shown
+    assert any(verdict in shown for verdict in ("ahead", "behind", "not told"))
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
@@ -198,17 +240,24 @@ def test_a_page_is_written_into_the_run_or_elsewhere(ok, refused, distilled, tmp
     ok("show", distilled)  # the page is no part of the artifact
 
 
-def test_a_comparison_leaves_a_page_and_a_parquet_table(ok, tmp_path):
+@pytest.mark.parametrize("how", [[], ["--json"]], ids=["table", "json"])
+def test_a_comparison_leaves_a_page_and_a_parquet_table(ok, how, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs ddcore[hf]")
     (tmp_path / "sweep.toml").write_text(
-        'problems = ["toy/dots"]\nmethods = ["dm", "kip"]\nipc = 1\nseeds = 2\nsteps = 2\n'
+        'problems = ["toy/dots"]\nmethods = ["dm", "kip"]\nipc = 1\nseeds = 2\nsteps = 2\ndistillations = 1\n'
     )
-    ok("compare", "sweep.toml", "--out", "table")
+    done = ok("compare", "sweep.toml", "--out", "table", *how)
     rows = json.loads((tmp_path / "table/results.json").read_text())
     table = parquet.read_table(tmp_path / "table/results.parquet").to_pylist()
     assert [row["mean"] for row in table] == [row.get("mean") for row in rows]
     assert "random" in (tmp_path / "table/results.html").read_text()
-    assert "table/report.html" in ok("report", "table").stdout
+    said, other = (done.stderr, done.stdout) if how else (done.stdout, done.stderr)
+    assert all(name in said and name not in other for name in ("results.md", "results.html", "results.parquet"))
+    assert "toy/dots, kip, ipc 1: " in done.stderr
+    if how:
+        assert json.loads(done.stdout) == rows
+    else:
+        assert "table/report.html" in ok("report", "table").stdout
 
 
 def test_what_a_run_logs_can_be_followed(ok, tmp_path):
