@@ -7,12 +7,11 @@ import random
 import pytest
 import torch
 import toy
-from ddcore_audio.objectives import ContrastiveMeans
+from ddcore_audio.problems import frontend_of
 
 import ddcore
 from ddcore.errors import NotSupported, OptionError
 from ddcore.evaluation import train
-from ddcore.loop import Run
 from ddcore.parametrizations import Selected
 from ddcore.recipes import Recipe
 
@@ -53,13 +52,26 @@ def test_every_method_runs_twice_alike_and_its_set_is_stored(method, tmp_path):
     assert a.isfinite().all()
 
 
-@pytest.mark.parametrize("method", ["dm", "dc", "audio/distrack", "audio/ser-bptt", "kip"])
+@pytest.mark.parametrize("method", ["dm", "dc", "dsa", "mtt", "frepo", "kip", "audio/distrack", "audio/ser-bptt"])
 def test_waveforms_are_moved_too(method):
-    problem = toy.problem(waveforms=True)
-    made = ddcore.distill(problem, method, ipc=1, options=SHORT[method] | {"start": "real"})
-    start = ddcore.distill(problem, "random", ipc=1)
-    assert made.tensors["x"].shape == start.tensors["x"].shape
-    assert made.tensors["x"].isfinite().all()
+    problem = toy.problem(waveforms=True, floor=0.1)
+    x = ddcore.distill(problem, method, ipc=1, options=SHORT[method] | {"start": "real"}).tensors["x"]
+    start = ddcore.distill(problem, "random", ipc=1).tensors["x"]  # of this seed: what every method starts from
+    assert x.shape == start.shape
+    assert x.isfinite().all()
+    assert ((x - start).norm(dim=1) > 1e-6 * start.norm(dim=1)).all(), "every row"
+
+
+def test_waveforms_have_a_floor_and_a_rate_of_their_own():
+    problems = {w: toy.problem(waveforms=w) for w in (False, True)}
+    rates = {
+        w: ddcore.distill(p, "audio/distrack", ipc=1, steps=1).manifest["method"]["options"]["lr"]
+        for w, p in problems.items()
+    }
+    assert rates == {False: 2.0, True: 0.2}
+    for domain, floor in (("maps", 1e-6), ("waveforms", 0.1)):
+        assert frontend_of("log-mel", domain, 8000, 1.0, 320, 160, 40, None).floor == floor
+        assert frontend_of("log-mel", domain, 8000, 1.0, 320, 160, 40, 0.5).floor == 0.5
 
 
 @pytest.mark.parametrize(
@@ -69,7 +81,7 @@ def test_waveforms_are_moved_too(method):
         ("audio/distrack", {"waveforms": True}, {"steps": 40, "n_real": 14}),
         ("audio/distrack", {}, {"steps": 40, "n_real": 14, "pieces": 2}),
         ("audio/kws-idc", {}, {"steps": 60, "n_real": 14, "inner": 0, "start": "noise", "lr": 0.3}),
-        ("audio/ser-bptt", {}, {"steps": 25, "n_real": 42, "lr": 0.1, "step_size": 0.1, "epochs": 5}),
+        ("audio/ser-bptt", {}, {"steps": 15, "n_real": 42, "lr": 0.2, "step_size": 0.1, "epochs": 3}),
     ],
 )
 def test_updates_bring_the_loss_down(method, how, options):
@@ -105,17 +117,6 @@ def test_what_has_no_meaning_is_refused(method, how, said):
 def test_more_pieces_than_frames_are_refused():
     with pytest.raises(OptionError, match="pieces do not fit"):
         ddcore.distill(toy.problem(), "audio/distrack", ipc=1, options={"pieces": 500, "start": "noise"})
-
-
-def test_contrast_is_the_cross_entropy_of_cosines():
-    real = {0: (torch.tensor([[1.0, 0.0], [3.0, 0.0]]),), 1: (torch.tensor([[0.0, 2.0]]),)}
-    fake = {0: (torch.tensor([[1.0, 1.0]]),), 1: (torch.tensor([[0.0, 5.0]]),)}
-    found = ContrastiveMeans(weight=2.0, temperature=0.5).matched(real, fake, Run(1))
-    means = (2 - 1) ** 2 + 1 + 9  # of (2, 0) from (1, 1) and of (0, 2) from (0, 5)
-    c = 2**-0.5 / 0.5  # cosines over tau: (c, c) of class 0, (0, 2) of class 1
-    told = (torch.log(torch.tensor(2.0)) + torch.log(1 + torch.exp(torch.tensor(-2.0)))) / 2
-    assert c > 0
-    assert float(found) == pytest.approx(means + 2 * float(told), rel=1e-5)
 
 
 def test_a_set_for_one_start_begins_there_and_its_weights_count():
