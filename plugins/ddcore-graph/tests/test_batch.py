@@ -7,7 +7,7 @@ import torch
 from ddcore_graph.batch import Graph
 from ddcore_graph.edges import tidied
 from ddcore_graph.graphs import Graphs
-from ddcore_graph.models import APPNP, GAT, SGC, node_zoo
+from ddcore_graph.models import APPNP, GAT, GPRGNN, SGC, node_zoo
 from ddcore_graph.models.cheb import Chebyshev
 from ddcore_graph.models.gat import Attention
 from ddcore_graph.models.gin import Isomorphism
@@ -179,6 +179,9 @@ def test_whole_networks_are_torch_geometrics(kind: int):
     _, start = appnp.mlp(batch)
     wanted = pyg.APPNP(10, 0.1)(start, edges)[batch.rows]
     assert torch.allclose(appnp(batch).logits, wanted, atol=1e-5)
+    gpr = GPRGNN(D, 3, hidden=8, hops=10, alpha=0.1).eval()  # its weights start as PageRank's
+    gpr.mlp.load_state_dict(appnp.mlp.state_dict())
+    assert torch.allclose(gpr(batch).logits, wanted, atol=1e-5)
 
 
 def test_every_network_reads_weighted_graphs_alike():

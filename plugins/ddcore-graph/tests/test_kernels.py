@@ -11,10 +11,14 @@ from ddcore_graph import problems
 from ddcore_graph.batch import Graph
 from ddcore_graph.kernels.linear import Propagated
 from ddcore_graph.kernels.sntk import SNTK
+from ddcore_graph.objectives.kernel import GraphKernel, SquaredProbabilities
+from ddcore_graph.parametrizations.features import FeaturesOnly
 
 import ddcore
 from ddcore.errors import NotSupported
+from ddcore.loop import Run
 from ddcore.methods.plan import Work
+from ddcore.objectives.kernel import KernelRegression
 from ddcore.plugins import installed
 
 
@@ -67,6 +71,21 @@ def test_two_sparse_products_are_the_kronecker_form():
             assert torch.allclose(dense, kronecker(x, a, z, b, hops, layers)[[3, 0]], atol=1e-7)
             alone = SNTK(hops, layers)(real, Graph(z, torch.arange(4)))
             assert torch.allclose(alone, kronecker(x, a, z, torch.zeros_like(b), hops, layers)[[3, 0]], atol=1e-7)
+
+
+def test_the_regression_is_the_one_with_the_kronecker_form():
+    x, a, z, _ = pair()
+    y = torch.tensor([0, 1, 1, 0, 1])
+    problem = problems.node_problem(x, a.nonzero().T, y, {"train": [0, 1, 2, 4], "test": [3]}, "ab", hidden=2)
+    nodes = FeaturesOnly({0: 1, 1: 3}, z)
+    objective = KernelRegression(GraphKernel(SNTK()), n_real=4, reg=0.5, loss=SquaredProbabilities(), centre=False)
+    found = next(objective.losses(problem, nodes, Run(0)))
+    alone = torch.zeros(4, 4, dtype=torch.float64)
+    k_ts, k_ss = kronecker(x, a, z, alone, 2, 2)[[0, 1, 2, 4]], kronecker(z, alone, z, alone, 2, 2)
+    y_s, y_t = torch.eye(2, dtype=torch.float64)[[0, 1, 1, 1]], torch.eye(2, dtype=torch.float64)[y[[0, 1, 2, 4]]]
+    inverse = torch.linalg.inv(k_ss + 0.5 * k_ss.trace() / 4 * torch.eye(4))
+    naive = ((k_ts @ inverse @ y_s).softmax(1) - y_t).square().mean()
+    assert torch.allclose(found, naive, atol=1e-6)
 
 
 def test_the_linear_kernel_is_of_what_nodes_see():

@@ -41,9 +41,9 @@ def problem():
     return digits_knn(hidden=4)
 
 
-def condensed(problem, name, counts, seed=0):
+def condensed(problem, name, counts, seed=0, **options):
     method = installed().find("method", name, "graph").load()
-    given = {k: v for k, v in SHORT.items() if k in method.options.model_fields}
+    given = {**{k: v for k, v in SHORT.items() if k in method.options.model_fields}, **options}
     return Work(problem, counts, seed=seed).perform(
         method.plan(problem, counts, method.resolve(problem, counts, "quick", given))
     )
@@ -70,6 +70,23 @@ def test_unequal_classes_are_condensed_stored_and_reopened(problem, name):
     assert torch.equal(a.x[a.rows], b.x[b.rows])
     nets = [problem.new_model(random.Random(0), "gcn").eval() for _ in range(2)]
     assert torch.allclose(nets[0](a).logits, nets[1](b).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("gcond", {"distance": "mse", "structure_turns": 0}),
+        ("ctrl", {"distance": "cosine", "structure_turns": 0}),
+        ("cgc", {"augmentation": 1.0}),
+        ("gc-sntk", {"labels": "fixed"}),
+    ],
+)
+def test_an_option_changes_what_is_condensed(problem, name, options):
+    counts = dict.fromkeys(problem.data.groups, 1)
+    turns = {k: v for k, v in options.items() if k == "structure_turns"}  # with 0 the features move at once
+    a, b = (condensed(problem, name, counts, **o).stored()["x"] for o in (turns, options))
+    assert bool(b.isfinite().all())
+    assert not torch.equal(a, b)
 
 
 @pytest.mark.parametrize("name", ["gcond", "gdem", "gc-sntk", "sfgc"])

@@ -95,18 +95,24 @@ def test_the_features_behind_minimise_what_they_are_said_to():
     assert float(slope.abs().max()) < 1e-9
 
 
-@pytest.mark.parametrize("name", ["cgc", "cgc-x", "gecc"])
-def test_every_class_has_its_nodes_among_its_own(name):
+@pytest.mark.parametrize(
+    ("name", "options"), [("cgc", {}), ("cgc-x", {}), ("cgc-x", {"augmentation": 0.5}), ("gecc", {})]
+)
+def test_every_class_has_its_nodes_among_its_own(name, options):
     problem = digits_knn(hidden=4)
     method = installed().find("method", name, "graph").load()
     counts = {g: 1 + g % 3 for g in problem.data.groups}
-    made = Work(problem, counts).perform(method.plan(problem, counts, method.resolve(problem, counts)))
+    made = Work(problem, counts).perform(
+        method.plan(problem, counts, method.resolve(problem, counts, "quick", options))
+    )
     batch = made.batch(rng=random.Random(0))
     assert torch.bincount(batch.y).tolist() == list(counts.values())
     if name != "cgc":  # a mean of the class's own nodes
         for g, n in counts.items():
             real = problem.data.take(problem.data.ids(g))
-            own = real.hops(2)[real.rows]
+            own = torch.cat(
+                [real.hops(k)[real.rows] for k in ((1, 2) if options else (2,))]
+            )  # extra samples are of one hop
             rows = batch.x[batch.y == g]
             assert len(rows) == n
             assert bool(((rows >= own.amin(0) - 1e-5) & (rows <= own.amax(0) + 1e-5)).all())

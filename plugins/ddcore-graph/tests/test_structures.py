@@ -8,17 +8,20 @@ import pytest
 import torch
 from ddcore_graph.batch import Graph
 from ddcore_graph.coverage import exemplars, reverse_neighbours
+from ddcore_graph.edges import tidied
+from ddcore_graph.methods.gcsr import class_structure
 from ddcore_graph.models import SGC
 from ddcore_graph.objectives.alignment import Alignment, hop_moments, smoothness
 from ddcore_graph.objectives.gradient import DirectionAndLength, class_gradients
 from ddcore_graph.parametrizations.dense import DenseGraph
-from ddcore_graph.parametrizations.graphon import GraphonGraph, sinkhorn, transport_distance
+from ddcore_graph.parametrizations.graphon import GraphonGraph, GraphonNet, sinkhorn, transport_distance
 from ddcore_graph.parametrizations.pair_mlp import PairMLP
 from ddcore_graph.parametrizations.self_expressive import SelfExpressiveGraph, reconstruction
 from ddcore_graph.parametrizations.several import SeveralGraphs, WeightedEdges, balanced_support
 from ddcore_graph.problems import digits_knn, node_problem
 
 from ddcore.loop import Run, optimise
+from ddcore.methods.plan import Work
 
 COUNTS = {0: 3, 2: 1, 5: 4}
 Y = [0, 0, 0, 2, 5, 5, 5, 5]
@@ -56,6 +59,31 @@ def test_simgcs_loss_is_the_same_in_whatever_unit_features_are():
         graph = DenseGraph({0: 2, 1: 2}, unit * normal(4, 3, seed=2), normal(4, 4, seed=3).abs())
         found.append(next(Alignment(teacher, scale=unit).losses(problem, graph, Run(0))))
     assert torch.allclose(found[0], found[1], atol=1e-6)
+
+
+def test_simgcs_loss_is_the_dense_one_where_classes_are_unequal():
+    a, x = (normal(7, 7, seed=1) > 0).double().triu(1), normal(7, 3)
+    z, b = normal(4, 3, seed=2), normal(4, 4, seed=3).abs().triu(1)
+    a, b, y = a + a.T, b + b.T, torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    problem = node_problem(x, a.nonzero().T, y, {"train": range(7)}, ["a", "b"])
+    teacher = SGC(3, 2).double().eval()
+    found = next(
+        Alignment(teacher, alpha=3.0, beta=0.2, scale=2.0).losses(problem, DenseGraph({0: 3, 1: 1}, z, b), Run(0))
+    )
+
+    def hops(x, a):
+        a = a + torch.eye(len(a))
+        norm = torch.diag(a.sum(1).rsqrt()) @ a @ torch.diag(a.sum(1).rsqrt())
+        return [x, norm @ x, norm @ norm @ x]
+
+    log_p = (hops(z, b)[2] @ teacher.head.weight.T + teacher.head.bias).log_softmax(1)
+    own = -(log_p[0, 0] + log_p[1, 0] + log_p[2, 0] + log_p[3, 1]) / 4
+    real, fake = torch.cat(hops(x, a), 1), torch.cat(hops(z, b), 1)
+    many = (fake[:3].mean(0) - real[:3].mean(0)).square().mean()
+    many += (fake[:3].std(0, correction=0) - real[:3].std(0, correction=0)).square().mean()
+    one = (fake[3] - real[3:].mean(0)).square().mean()  # one node has no deviation
+    smooth = sum(b[i, j] * (-(z[i] - z[j]).square() / 8).exp().mean() for i in range(4) for j in range(4)) / b.sum()
+    assert torch.allclose(found, own + 3.0 * (many + one / 3) / 2 / 4 - 0.2 * smooth)
 
 
 @pytest.mark.parametrize("hidden", [None, 4])
@@ -118,6 +146,26 @@ def test_pairs_along_all_edges_are_the_grid():
     assert torch.allclose(mlp.along(x, every).view(4, 4), mlp(x), atol=1e-9)
 
 
+@pytest.mark.parametrize("rho", [1.0, 0.3])
+def test_a_graphon_is_a_network_of_pairs_beside_one_of_places(rho):
+    """Pair by pair: with rho 1 it is GCond's network, and the layers of the places are multiplied by that one's."""
+    net, x, n = GraphonNet(3, 4, rho).double(), normal(5, 3), 5
+    pairs = torch.cartesian_prod(torch.arange(n), torch.arange(n)).T
+
+    def layers(mlp, x):
+        first = mlp.after_first(mlp.first(torch.cat([x[pairs[0]], x[pairs[1]]], 1))).relu()
+        return first, lambda h: mlp.after_second(mlp.second(h)).relu()
+
+    f, second = layers(net.features, x)
+    g = second(f)
+    places, second = layers(net.coordinates, torch.linspace(-1, 1, n).double()[:, None])
+    c = net.coordinates.last(second(places * f) * g)
+    wanted = (1 - rho) * c + rho * net.features.last(g)
+    assert torch.allclose(net(x), wanted.view(n, n), atol=1e-9)
+    if rho == 1:
+        assert torch.equal(net(x), net.features(x))
+
+
 def test_transport_is_zero_between_a_graph_and_itself():
     """Bures' distance: with the identity as plan, n tr K - 2 tr K becomes the trace term alone at n = 2."""
     k = torch.linalg.inv(torch.tensor([[2.0, -1.0], [-1.0, 2.0]], dtype=torch.float64))
@@ -164,6 +212,19 @@ def test_a_plan_has_even_rows_and_columns():
     plan = sinkhorn(normal(6, 3), rounds=200)
     assert torch.allclose(plan.sum(0), torch.ones(3, dtype=torch.float64) * 1, atol=1e-9)
     assert torch.allclose(plan.sum(1), torch.full((6,), 0.5, dtype=torch.float64), atol=1e-6)
+
+
+def test_the_classes_structure_is_counted_by_hand():
+    """Nodes 0, 1 and 2 are of class 4, node 3 of class 7, both for training; node 4 is not. Edges 0-1, 1-3, 3-4: class 4 is once
+    with itself, twice within and once with 7; class 7 once with itself and once with 4."""
+    edges, _ = tidied([0, 1, 3], [1, 3, 4], 5)
+    y = torch.tensor([4, 4, 4, 7, 4])
+    names = [str(g) for g in range(8)]
+    problem = node_problem(normal(5, 2).float(), edges, y, {"train": [2, 0, 1, 3], "test": [4]}, names)
+    found = class_structure(Work(problem, {4: 2, 7: 1}))
+    many, few = (3 / 4 / 2, 1 / 4 / 1), (1 / 2 / 2, 1 / 2 / 1)  # a class's share, spread over its nodes
+    wanted = [[many[0], many[0], many[1]], [many[0], many[0], many[1]], [few[0], few[0], few[1]]]
+    assert torch.allclose(found, torch.tensor(wanted))
 
 
 def test_the_reconstruction_minimises_what_it_is_said_to():

@@ -16,7 +16,7 @@ from ddcore_graph.problems import digits_knn
 
 from ddcore.experts import Training, train_experts
 from ddcore.loop import Run, optimise
-from ddcore.objectives.trajectory import TrajectoryMatching, Window
+from ddcore.objectives.trajectory import Segment, TrajectoryMatching, Window
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,14 @@ def test_the_student_is_the_cores(problem, experts, nodes, steps, soft):
         found.append([loss.detach(), *torch.autograd.grad(loss, nodes.leaves())])
     for slow, fast in zip(*found, strict=True):
         assert torch.allclose(slow, fast, rtol=1e-3, atol=1e-4 * float(slow.abs().max()))
+
+
+def test_geoms_distance_is_of_lengths_not_of_squares(problem, experts, nodes):
+    start, target, end = (experts[0].snapshots[i] for i in (0, 2, 1))
+    left, went = (sum((a[k].double() - target[k].double()).square().sum() for k in target).sqrt() for a in (end, start))
+    objective = KnowledgeEmbedding(Window(experts, 10, span=10), 3, augment=None)
+    found = objective.distance(end, Segment("gcn-plain", start, target))
+    assert float(found) == pytest.approx(float(left / went), rel=1e-4)
 
 
 def test_knowledge_is_the_divergence_from_soft_labels(problem, experts, nodes):

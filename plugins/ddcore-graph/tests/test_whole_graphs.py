@@ -171,6 +171,21 @@ def test_both_objectives_reach_features_and_edges_and_go_down(graphs):
     assert run.history[-1]["loss"] < run.history[0]["loss"]
 
 
+def test_kidds_loss_is_regression_and_difference():
+    problem, kernel, (x, adj, mask) = toy(), LiteGNTK(3), start()
+    made = GraphSet(COUNTS, x.double(), adj.double(), mask)
+    problem.data.x = torch.randn(len(problem.data.x), 3, generator=torch.Generator().manual_seed(1)).double()
+    found = next(GraphKernelRegression(kernel, 30, 0.1, 0.7).losses(problem, made, Run(0)))
+    real, fake = problem.data.take(range(30)), made.batch()
+    k_ts, k_ss = kernel(real, fake), kernel(fake, fake)
+    y = torch.tensor([[1, 0], [1, 0], [0, 1]]).double()
+    prediction = k_ts @ torch.linalg.inv(k_ss + 0.1 * k_ss.trace() / 3 * torch.eye(3)) @ y
+    right = prediction.log_softmax(1)[torch.arange(30), real.y]
+    diagonal = k_ss.diagonal().sqrt()
+    naive = -right.mean() + 0.7 * (k_ss / diagonal[:, None] / diagonal - torch.eye(3)).norm()
+    assert torch.allclose(found, naive)
+
+
 @pytest.mark.parametrize(("name", "options"), [("doscond-graphs", {}), ("kidd", {}), ("kidd", {"rank": 2})])
 def test_graphs_are_condensed_and_reopened(shapes, tmp_path, name, options):
     problem = replace(shapes(60, hidden=8), name="graph/tu", render=None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ddcore.parametrizations.base import Synthetic
     from ddcore.problem import Problem
 
-__all__ = ["GCSR", "GCSROptions"]
+__all__ = ["GCSR", "GCSROptions", "class_structure"]
 
 
 class GCSROptions(Options):
@@ -50,7 +50,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSROptions)
     def make(work: Work[Any]) -> Synthetic[Any]:
         from ..parametrizations.self_expressive import SelfExpressiveGraph
 
-        p = _class_structure(work)
+        p = class_structure(work)
         return SelfExpressiveGraph(
             work.counts,
             selected_features(work),
@@ -75,7 +75,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: GCSROptions)
     return Plan((experts, start, Start(make), matching, Decode(options.threshold)))
 
 
-def _class_structure(work: Work[Any]) -> Any:  # (N', N')
+def class_structure(work: Work[Any]) -> Any:  # (N', N')
     """P: how often the labelled neighbours of a class are of each class, spread evenly over the nodes of that class."""
     import torch
 
