@@ -18,12 +18,13 @@ from ddcore.distillation import resolve_method
 from ddcore.errors import NotSupported, OptionError
 from ddcore.evaluation import evaluate, train
 from ddcore.inner import unroll
+from ddcore.labels import probabilities
 from ddcore.loop import Run, optimise
 from ddcore.methods.meta_learning import DDOptions
 from ddcore.methods.optimisers import clipped
 from ddcore.methods.plan import Work
 from ddcore.objectives.meta import BackpropThroughTraining
-from ddcore.objectives.networks import Pool, TrainedOnSet
+from ddcore.objectives.networks import Fresh, Pool, TrainedOnSet
 from ddcore.parametrizations import Selected
 from ddcore.seeds import stream
 
@@ -61,12 +62,18 @@ def loss_of(net, theta, x, y):
     return torch.nn.functional.cross_entropy(functional_call(net, theta, (toys.Rows(x, y),)).logits, y)
 
 
-def trained_by_hand(net, s, rows, etas, momentum=0.0):
-    """SGD written out, with the graph of every step."""
-    y = torch.tensor([0, 0, 1, 1, 2, 2])
+def soft_loss_of(net, theta, x, y):
+    """Cross-entropy of probabilities y."""
+    return -(y * functional_call(net, theta, (toys.Rows(x),)).logits.log_softmax(1)).sum(1).mean()
+
+
+def trained_by_hand(net, s, rows, etas, momentum=0.0, soft=None):
+    """SGD written out, with the graph of every step; towards the probabilities `soft` where there are some."""
+    y = torch.tensor([0, 0, 1, 1, 2, 2]) if soft is None else soft
     theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+    of = loss_of if soft is None else soft_loss_of
     for ids, eta in zip(rows, etas, strict=True):
-        g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y[ids]), theta.values(), create_graph=True)
+        g = torch.autograd.grad(of(net, theta, s.x[ids], y[ids]), theta.values(), create_graph=True)
         v = {k: d + momentum * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
         theta = {k: theta[k] - eta * v[k] for k in theta}
     return theta
@@ -89,6 +96,48 @@ def test_dd_is_the_loss_after_training_on_the_blocks_in_turn():
     for name, d in zip(("log_step_size", "x"), torch.autograd.grad(expected, [s.log_step_size, s.x]), strict=True):
         assert d.abs().min() > 0
         assert torch.allclose(found[name], d, rtol=1e-6, atol=1e-12)
+
+
+def test_sldd_is_dd_with_a_gradient_in_its_soft_labels():
+    seen, s = double()
+    soft = torch.rand(6, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64).softmax(1)
+    s.learn_labels("probabilities", soft)
+    loss, found, _ = update(BackpropThroughTraining(n_real=16), seen, s)
+    z = soft.log().requires_grad_()
+    rows = [[0, 2, 4], [1, 3, 5], [0, 2, 4], [1, 3, 5], [0, 2, 4]]
+    theta = trained_by_hand(seen.networks[0], s, rows, s.log_step_size.exp(), soft=z.softmax(1))
+    real = seen.data.taken[-1]
+    expected = loss_of(seen.networks[0], theta, seen.data.x[real], seen.data.y[real])
+    leaves = {"labels.stored": z, "log_step_size": s.log_step_size, "x": s.x}
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-8)
+    assert set(found) == set(leaves)
+    for (name, _), d in zip(leaves.items(), torch.autograd.grad(expected, list(leaves.values())), strict=True):
+        assert d.abs().max() > 1e-6
+        assert torch.allclose(found[name], d, rtol=1e-8, atol=1e-12)
+
+
+def test_sldd_with_hard_labels_that_stay_is_dd():
+    found = []
+    for labels in (None, probabilities(torch.eye(3, dtype=torch.float64).repeat_interleave(2, 0))):
+        seen, s = double()
+        s.labels = labels or s.labels
+        found.append(update(BackpropThroughTraining(n_real=16), seen, s)[:2])
+    (a, da), (b, db) = found
+    assert a.item() == pytest.approx(b.item(), rel=1e-12)
+    assert set(da) == set(db) == {"log_step_size", "x"}
+    assert all(torch.allclose(da[k], db[k], rtol=1e-12, atol=1e-15) for k in da)
+
+
+def test_rtp_is_the_loss_after_training_with_momentum():
+    seen, s = double(steps=0)
+    s.start_step_size(0.1)
+    loss, found, _ = update(BackpropThroughTraining(steps=4, n_real=16, rule="momentum"), seen, s)
+    net, real = seen.networks[0], seen.data.taken[-1]
+    theta = trained_by_hand(net, s, [list(range(6))] * 4, [0.1] * 4, momentum=0.9)
+    expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
+    (d,) = torch.autograd.grad(expected, [s.x])
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
+    assert torch.allclose(found["x"], d, rtol=1e-8, atol=1e-13)
 
 
 @pytest.mark.parametrize("memory", ["graph", "replay"])
@@ -262,21 +311,45 @@ def test_a_window_is_the_end_of_one_training(rule):
         assert not torch.allclose(a, d, rtol=1e-3)
 
 
-def test_rat_bptt_differentiates_the_last_steps_before_a_drawn_one():
-    """Momentum written out; the velocity of the burn-in goes on into the window as a constant."""
+def momentum(theta, slots, g, eta, k):
+    """Step k of training, from 1."""
+    v = {name: d + 0.9 * slots.get(name, 0.0) for name, d in g.items()}
+    return {name: theta[name] - eta * v[name] for name in theta}, v
+
+
+def adam(theta, slots, g, eta, k):
+    """The same; torch's but for eps under the root."""
+    m, v = slots.get("m", {}), slots.get("v", {})
+    m = {name: 0.9 * m.get(name, 0.0) + 0.1 * d for name, d in g.items()}
+    v = {name: 0.999 * v.get(name, 0.0) + 0.001 * d**2 for name, d in g.items()}
+    step = {name: m[name] / (1 - 0.9**k) / (v[name] / (1 - 0.999**k) + 1e-16).sqrt() for name in g}
+    return {name: theta[name] - eta * step[name] for name in theta}, {"m": m, "v": v}
+
+
+def cut(values):
+    """The same numbers, as constants."""
+    return {k: cut(x) if isinstance(x, dict) else x.detach() for k, x in values.items()}
+
+
+@pytest.mark.parametrize("rule", [momentum, adam], ids=lambda rule: rule.__name__)
+def test_rat_bptt_differentiates_the_last_steps_before_a_drawn_one(rule):
+    """The rule written out; what it remembers of the burn-in goes on into the window as a constant."""
     seen, s = double(steps=0)
-    s.start_step_size(0.1).learn_step_size()
+    s.start_step_size(0.1 if rule is momentum else 0.01).learn_step_size()
     ends = set()
     for seed in range(8):
-        objective = BackpropThroughTraining(steps=6, window=2, n_real=16, rule="momentum")
+        objective = BackpropThroughTraining(steps=6, window=2, n_real=16, rule=rule.__name__)
         loss, found, _ = update(objective, seen, s, seed)
         net, real = seen.networks[-1], seen.data.taken[-1]
         y, ids = torch.tensor([0, 0, 1, 1, 2, 2]), list(range(6))
-        theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
-        for t in range(1, 7):
+
+        def step(theta, slots, k, net=net, y=y, ids=ids):
             g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y), theta.values(), create_graph=True)
-            v = {k: d + 0.9 * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
-            theta = {k: theta[k] - s.step_size() * v[k] for k in theta}
+            return rule(theta, slots, dict(zip(theta, g, strict=True)), s.step_size(), k)
+
+        theta, slots = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+        for t in range(1, 7):
+            theta, slots = step(theta, slots, t)
             if t >= 2:
                 expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
                 if torch.allclose(expected, loss, rtol=1e-12):
@@ -284,14 +357,11 @@ def test_rat_bptt_differentiates_the_last_steps_before_a_drawn_one():
                     break
         else:
             pytest.fail("the loss is of no step from the window's length on")
-        theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+        theta, slots = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
         for k in range(1, t + 1):
             if k == t - 1:
-                theta = {name: x.detach().requires_grad_() for name, x in theta.items()}
-                v = {name: x.detach() for name, x in v.items()}
-            g = torch.autograd.grad(loss_of(net, theta, s.x[ids], y), theta.values(), create_graph=True)
-            v = {name: d + 0.9 * v.get(name, 0.0) for name, d in zip(theta, g, strict=True)}
-            theta = {name: theta[name] - s.step_size() * v[name] for name in theta}
+                theta, slots = {name: x.detach().requires_grad_() for name, x in theta.items()}, cut(slots)
+            theta, slots = step(theta, slots, k)
         expected = loss_of(net, theta, seen.data.x[real], seen.data.y[real])
         for name, d in zip(("log_step_size", "x"), torch.autograd.grad(expected, [s.log_step_size, s.x]), strict=True):
             assert torch.allclose(found[name], d, rtol=1e-8, atol=1e-13)
@@ -376,7 +446,7 @@ def test_a_searched_step_size_is_half_the_best_power_of_two(size):
     assert loss(2 * found) <= min(loss(found), loss(4 * found))
 
 
-def test_sldd_learns_labels_and_without_them_is_dd():
+def test_sldd_learns_labels():
     dd, _ = made_by("dd", toys.image(), **CHEAP)
     sldd, _ = made_by("sldd", toys.image(), **CHEAP)
     assert [g["name"] for g in sldd.param_groups()] == ["rows", "labels", "step_size"]
@@ -384,9 +454,6 @@ def test_sldd_learns_labels_and_without_them_is_dd():
     assert torch.allclose(soft.sum(1), torch.ones(6))
     assert (soft[0] - torch.tensor([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3])).abs().max() > 1e-3
     assert not torch.allclose(sldd.x, dd.x)
-    still, _ = made_by("sldd", toys.image(), **CHEAP, certainty=1 - 1e-7, lr_labels=1e-12)
-    assert torch.allclose(still.x, dd.x, atol=1e-4)
-    assert torch.allclose(still.log_step_size, dd.log_step_size, atol=1e-4)
 
 
 def test_labels_that_cannot_be_learned_are_refused():
@@ -473,6 +540,23 @@ def test_ld_is_one_step_of_training_away_from_the_real_loss():
             opt.step()
             loss = next(updates)
             found = {"labels.stored": torch.autograd.grad(loss, [s.labels.stored])[0]}
+
+
+def test_ld_whose_networks_are_not_trained_is_dd_on_labels():
+    """Every real row, and one network wherever a fresh one is asked for."""
+    found, given = [], toys.MLP().double()
+    for networks in (Pool(number=1, life=0), Fresh()):
+        seen = toys.recorded()
+        p = replace(seen.problem, models={"given": lambda: copy.deepcopy(given)})
+        s = toys.case("image", start=True)[1].double()
+        s.x.requires_grad_(False)
+        s.start_step_size(0.2).learn_labels("probabilities", torch.full((6, 3), 1 / 3, dtype=torch.float64))
+        objective = BackpropThroughTraining(1, n_real=len(p.data.ids()), networks=networks)
+        run = optimise(p, s, objective, steps=3, optimiser=ADAM)
+        found.append((s.labels.stored.detach(), [h["loss"] for h in run.history]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    assert len(set(found[0][1])) == 3
 
 
 def test_ld_moves_labels_and_leaves_rows_untouched():
