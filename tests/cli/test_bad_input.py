@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 GIVEN = ["--method", "random", "--ipc", "1", "--out", "x"]
 
@@ -92,6 +93,20 @@ def test_files_that_are_no_configuration(refused, tmp_path):
     assert "ipc" in refused("compare", "sweep.toml", "--out", "x")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('models = ["wiide"]', ["no model 'wiide' in toy/dots", "Did you mean wide"]),
+        ('protocol = "match"', ["no protocol 'match'", "matching@1"]),
+    ],
+)
+def test_a_sweep_s_networks_and_protocol_are_checked_before_any_work(refused, tmp_path, line, said):
+    (tmp_path / "sweep.toml").write_text(f'problems = ["toy/dots"]\nmethods = ["dm"]\nipc = 1\n{line}\n')
+    message = refused("compare", "sweep.toml", "--out", "x")
+    assert all(text in message for text in said), message
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_preset_does_not_change_options_that_a_file_sets(refused, distilled):
     message = refused("distill", "--config", distilled / "run.toml", "--preset", "paper", "--out", "x")
     assert "[options]" in message
@@ -112,6 +127,7 @@ def test_the_output_is_there_already(refused, distilled):
         (["--baseline", "herdin"], ["no selection method 'herdin'", "Did you mean herding"]),
         (["--seeds", "0"], ["seeds must be at least 1"]),
         (["--device", "cuda:99"], ["cuda:99", "--device cpu"]),
+        (["--search-lr"], ["searched on val", "toy/dots has no val rows"]),
     ],
 )
 def test_evaluate(refused, distilled, flags, said):
@@ -120,7 +136,7 @@ def test_evaluate(refused, distilled, flags, said):
     assert not (distilled / "scores.json").exists()
 
 
-@pytest.mark.parametrize("command", [["evaluate"], ["show"], ["export", "--to", "pt", "--out", "y"]])
+@pytest.mark.parametrize("command", [["evaluate"], ["show"], ["report"], ["export", "--to", "pt", "--out", "y"]])
 def test_artifacts_that_are_not_whole(refused, distilled, command, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no distilled set" in refused(*command, tmp_path / "nowhere")
@@ -155,6 +171,22 @@ def test_a_comparison_whose_rows_are_damaged(refused, tmp_path, text, said):
     message = refused("report", tmp_path)
     assert "results.json" in message
     assert said in message
+
+
+def test_import_into_what_is_there(refused, tmp_path):
+    torch.save({"data": [[torch.eye(2), torch.tensor([1, 0])]]}, tmp_path / "theirs.pt")
+    words = ["import", "theirs.pt", "--from", "pt", "--problem", "toy/dots"]
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/mine.txt").write_text("mine")
+    assert "holds something else (mine.txt)" in refused(*words, "--out", "kept")
+    assert [(f.name, f.read_text()) for f in (tmp_path / "kept").iterdir()] == [("mine.txt", "mine")]
+
+
+def test_a_comparison_beside_something_else_is_no_page(refused, distilled, tmp_path):
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table/results.json").write_text("[]")
+    assert "table is a comparison: it has a page of its own" in refused("report", "table", distilled, "--out", "p.html")
+    assert not (tmp_path / "p.html").exists()
 
 
 def test_no_space_on_the_disk(refused, monkeypatch, tmp_path):
