@@ -1,7 +1,8 @@
 """Runs the official DC/DM code (VICO-UoE/DatasetCondensation) as it is, from a checkout, on tensors of ours.
 
 Its own `main` is called; what it imports beyond torch is stood in for, `view` becomes `reshape` and `a[:] = a[0]` gets a
-clone, as a current torch needs, and its calls to evaluation are skipped, so that what is timed is its training loop alone.
+clone, as a current torch needs, its float32 becomes torch's default type, and its calls to evaluation are skipped, so that what
+is timed is its training loop alone.
 """
 
 from __future__ import annotations
@@ -16,14 +17,22 @@ import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "Ran"]
+
+
+class Ran(NamedTuple):
+    """What a run of the official code gave."""
+
+    seconds: list[float]  # of each iteration but the first
+    x: Tensor  # the images it ends with
+    losses: list[float]  # DC's of each class, in turn
 
 
 class Peer:
@@ -36,6 +45,7 @@ class Peer:
         module = types.ModuleType(name)
         source = (self.checkout / f"{name}.py").read_text().replace(".view(", ".reshape(")
         source = re.sub(r"(\[:\] = \w+\[0\])", r"\1.clone()", source)
+        source = source.replace("torch.float,", "torch.get_default_dtype(),")
         sys.modules[name] = module
         exec(compile(source, str(self.checkout / f"{name}.py"), "exec"), module.__dict__)
         return module
@@ -63,9 +73,11 @@ class Peer:
         arguments: dict[str, Any],
         width: int,
         seed: int = 0,
-    ) -> tuple[list[float], Tensor]:
-        """Seconds of each iteration but the first, and the images it ends with."""
+        theta: list[Tensor] | None = None,  # its network's start; its own otherwise
+    ) -> Ran:
+        """A run in the default type of torch."""
         stamps: list[float] = []
+        losses: list[Tensor] = []
         k = int(y.max()) + 1
         data = TensorDataset(x, y)
         mean, std = [0.0] * x.shape[1], [1.0] * x.shape[1]
@@ -77,9 +89,18 @@ class Peer:
             def get_network(model: str, channel: int, classes: int, size: tuple[int, int]) -> Any:
                 stamps.append(time.perf_counter())
                 networks = sys.modules["networks"]
-                return networks.ConvNet(channel, classes, width, 3, "relu", "instancenorm", "avgpooling", size)
+                net = networks.ConvNet(channel, classes, width, 3, "relu", "instancenorm", "avgpooling", size)
+                if theta is not None:
+                    nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(theta), net.parameters())
+                return net
 
-            module.get_network = get_network
+            match_loss = getattr(module, "match_loss", None)  # of DC
+
+            def told(*arguments: Any) -> Tensor:
+                losses.append(match_loss(*arguments))
+                return losses[-1]
+
+            module.get_network, module.match_loss = get_network, told
             module.get_dataset = lambda *_: dataset
             module.evaluate_synset = lambda *_: (None, 0.0, 0.0)
             kept: dict[str, Tensor] = {}
@@ -101,4 +122,4 @@ class Peer:
                 module.main()
         stamps.append(time.perf_counter())
         laps = [b - a for a, b in zip(stamps, stamps[1:], strict=False)]
-        return laps[1:], kept["x"]
+        return Ran(laps[1:], kept["x"], [loss.item() for loss in losses])

@@ -467,7 +467,7 @@ def test_tables_whose_columns_differ_are_told(tmp_path, monkeypatch):
     (tmp_path / "parquet").mkdir()
     table(6).to_parquet(tmp_path / "parquet" / "train.parquet")
     renamed.to_parquet(tmp_path / "parquet" / "test.parquet")
-    with pytest.raises(DataError, match="cannot read the data set in .*column names don't match"):
+    with pytest.raises(DataError, match=r"cannot read the data set in .*column names don't match"):
         own.hf(tmp_path / "parquet", size=12)
 
 
