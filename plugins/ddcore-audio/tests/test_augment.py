@@ -61,6 +61,22 @@ def test_a_gain_of_a_waveform_is_in_decibels(problems):
     assert 20 * torch.log10(louder.norm() / x.norm()) == pytest.approx(6.08, abs=0.01)
 
 
+@pytest.mark.parametrize(("waveforms", "most"), [(False, 0.3), (True, 0.1)])
+def test_noise_is_white_of_the_drawn_deviation_and_the_same_for_every_row(problems, waveforms, most):
+    problem, x = problems[waveforms], torch.zeros(300, *problems[waveforms].synthetic.shape)
+    u = torch.tensor([[0.5, 0.3, 0.0]], dtype=torch.float64)
+    noise = Record("noise", u, problem.synthetic.features)(x)
+    assert torch.equal(noise, noise[:1].expand_as(noise))
+    each = torch.rand(300, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    each[:, 0] = 0.5
+    drawn = Record("noise", each, problem.synthetic.features)(x).flatten(1)
+    assert drawn.std() == pytest.approx(0.5 * most, rel=0.02)
+    assert abs(drawn.mean()) < 0.02 * most
+    assert (drawn[:, 1:] * drawn[:, :-1]).mean().abs() < 0.02 * most**2, "neighbours know nothing of each other"
+    assert drawn.unique(dim=0).shape == drawn.shape
+    assert torch.equal(Record("noise", u, problem.synthetic.features)(x + 1), noise + 1)
+
+
 def test_a_frequency_mask_of_a_waveform_takes_a_band_of_its_spectrum(problems):
     features, x = problems[True].synthetic.features, rows(problems[True], 2).x
     u = torch.tensor([[1.0, 0.5, 0.0]], dtype=torch.float64)  # a quarter of the mel scale, in its middle
@@ -83,11 +99,14 @@ def test_a_frequency_mask_of_a_waveform_takes_a_band_of_its_spectrum(problems):
 def test_masks_cover_at_most_a_quarter(problems):
     features, x = problems[False].synthetic.features, torch.ones(1, *problems[False].synthetic.shape)
     for op, dim in (("frames", 3), ("bands", 2)):
+        most = 0
         for seed in range(20):
             y = Siamese(features, op).record(seed)(x)
-            masked = (y == 0).all(5 - dim).sum()
+            masked = int((y == 0).all(5 - dim).sum())
+            most = max(most, masked)
             assert masked <= x.shape[dim] / 4 + 1
             assert (y == 0).sum() == masked * x.shape[5 - dim]
+        assert most >= x.shape[dim] / 8, "some mask is larger than half of what it may be"
 
 
 def test_mixed_rows_have_mixed_labels(problems):

@@ -36,13 +36,6 @@ maps = Features(Frontend())(wave)
 maps.sum().backward()
 print(tuple(maps.shape), bool(wave.grad.isfinite().all()))
 """
-TEXT = """
-from ddcore.imports import transformers
-BertConfig, BertModel = transformers().BertConfig, transformers().BertModel
-import torch
-net = BertModel(BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
-print(tuple(net(torch.tensor([[1, 2, 3]])).last_hidden_state.shape))
-"""
 
 
 def python(code):
@@ -56,19 +49,20 @@ def test_the_frontend_hears_beside_any_torchaudio(extension):
     assert python(extension + SOUND) == "(2, 1, 40, 101) True"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
-def test_text_models_work_where_audio_is_installed():
-    assert python(FAILS + TEXT + SOUND) == "(1, 3, 8)\n(2, 1, 40, 101) True"
-
-
 @pytest.mark.skipif(importlib.util.find_spec("ddcore_text") is None, reason="ddcore-text is not installed")
-def test_the_text_plugin_s_problems_load_beside_this_one():
-    code = """
+def test_the_text_plugin_s_problems_and_networks_work_beside_this_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+    lines = [f"{word} {i},{word}" for word in ("good", "bad") for i in range(20)]
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *lines]))
+    code = f"""
+import random
+import ddcore
 from ddcore.plugins import installed
-broken = [p.name for p in installed().plugins if p.error]
+print([p.name for p in installed().plugins if p.error])
 for entry in installed().entries():
     if entry.name.startswith(("text/", "audio/")):
         entry.load()
-print(broken)
+films = ddcore.load("text/csv", {str(tmp_path / "films.csv")!r}, width=8)
+print(tuple(films.new_model(random.Random(0), "bert")(films.data.take(films.data.ids()[:3])).logits.shape))
 """
-    assert python(FAILS + code) == "[]"
+    assert python(FAILS + code + SOUND) == "[]\n(3, 2)\n(2, 1, 40, 101) True"

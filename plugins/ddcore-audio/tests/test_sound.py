@@ -14,7 +14,7 @@ from ddcore_audio.cepstra import Cepstra
 from ddcore_audio.export import to_hf, to_wav
 from ddcore_audio.own import folder
 from ddcore_audio.packed import Formations, ShortClips
-from ddcore_audio.show import spectrogram
+from ddcore_audio.show import safe, spectrogram
 
 import ddcore
 from ddcore.errors import ArtifactError, NotSupported, OptionError
@@ -56,6 +56,47 @@ def test_the_page_has_a_player_and_a_picture_for_the_first_clips_of_each_class(t
     first = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
     problem.render(synthetic, tmp_path)
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == first
+
+
+PLAYED = {
+    "distrack": ({"waveforms": True}, "audio/distrack", {"steps": 1, "n_real": 4, "pieces": 2}, 6),
+    "ddfad": (
+        {"kind": "mfcc"},
+        "audio/ddfad",
+        {"steps": 1, "experts": 1, "train_epochs": 2, "syn_steps": 1, "max_start_epoch": 1, "planes": "tied"},
+        3,
+    ),
+    "ser-bptt": ({}, "audio/ser-bptt", {"steps": 1, "n_real": 8}, 3),
+    "mel": ({"kind": "mel"}, "random", {}, 3),
+    "mfcc": ({"kind": "mfcc"}, "random", {}, 3),
+}
+
+
+@pytest.mark.parametrize("of", list(PLAYED))
+def test_every_set_is_played_and_exported_as_what_networks_read(tmp_path, of):
+    how, method, options, clips = PLAYED[of]
+    problem = toy.problem(**how)
+    made = ddcore.distill(problem, method, ipc=1, options=options)
+    made.save(tmp_path / "set")
+    played = sorted(f.name for f in (tmp_path / "set").glob("*.wav"))
+    assert len(played) == (tmp_path / "set" / "page.html").read_text("utf-8").count("<audio ") == clips
+    to_wav(made, problem, tmp_path / "out")
+    waves = [soundfile.read(f, dtype="float32")[0] for f in sorted((tmp_path / "out").rglob("*.wav"))]
+    want = problem.synthetic.waveform(made.synthetic(problem).batch().x).numpy()
+    assert np.array_equal(np.stack(waves), want)
+    assert want.any(1).all()
+    loud = soundfile.read(tmp_path / "set" / played[0], dtype="float32")[0]
+    assert np.abs(loud - 0.9 * want[0] / np.abs(want[0]).max()).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "Com1", "lpt9.txt", "aux .b", "a:b", "..", "x" * 100, "CONTROL"])
+def test_folder_names_are_those_of_every_file_system(name):
+    found = safe(name)
+    devices = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(10))}
+    assert found.partition(".")[0].strip().upper() not in devices, "with any ending they are no files of Windows"
+    assert not set(found) & set('\\/:*?"<>|')
+    assert len(found) <= 61
+    assert (found == name) == (name == "CONTROL")
 
 
 def test_low_is_at_the_bottom_and_loud_is_bright():
