@@ -13,12 +13,18 @@ from pathlib import PurePath
 from typing import Any
 
 from ..artifact import Artifact
+from ..errors import OptionError
+from ..intervals import Difference
+from ..report import Report
 from .charts import curve
 from .template import fill
 
 __all__ = ["run_page"]
 
 IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml"}
+
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+"""What a set's own page may load: what is in it."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +37,29 @@ class Run:
     facts: Mapping[str, str]
     picture: str  # HTML
     curves: Sequence[str]  # SVG
-    scores: Mapping[str, Any] | None  # of the last `ddcore evaluate`
-    baselines: Mapping[str, Sequence[Mapping[str, Any]]]  # by what they are, each in the order of the scores
+    report: Report | None  # of the last `ddcore evaluate`
     cost: Mapping[str, Any]
     bytes: Mapping[str, int]
     loading: str
     citation: str
-    notes: Sequence[str]
 
 
 def run_page(artifacts: Sequence[Artifact]) -> str:
     """One page for one or several artifacts, as saved: nothing but their folders is read."""
     runs = [_run(artifact) for artifact in artifacts]
-    cross = _cross(runs)
     return fill(
-        "run.html.jinja", runs=runs, cross=cross, title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs"
+        "run.html.jinja",
+        runs=runs,
+        ahead=[_ahead(run, runs[0]) for run in runs],
+        cross=_cross(runs),
+        title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs",
     )
 
 
 def _run(artifact: Artifact) -> Run:
     m = artifact.manifest
     method = m["method"]
-    scores = json.loads(artifact.notes["scores.json"]) if "scores.json" in artifact.notes else None
-    if scores is not None and not isinstance(scores.get("scores"), list):
-        scores = None
-    baselines: dict[str, list[Mapping[str, Any]]] = {}
-    for s in scores["baselines"] if scores else ():
-        found = s.get("method", "random")
-        baselines.setdefault("random rows" if found == "random" else found, []).append(s)
+    scores = json.loads(artifact.notes.get("scores.json", "{}"))
     return Run(
         title=f"{method['name']} on {m['problem']['name']}",
         path="" if artifact.path is None else artifact.path.name,
@@ -66,14 +67,22 @@ def _run(artifact: Artifact) -> Run:
         facts=_facts(artifact),
         picture=_picture(artifact),
         curves=[curve(values, name) for name, values in _curves(artifact)],
-        scores=scores,
-        baselines=baselines,
+        report=Report.from_json(scores) if isinstance(scores.get("scores"), list) else None,
         cost=json.loads(artifact.notes.get("cost.json", "{}")),
         bytes=m["bytes"],
         loading=_loading(artifact),
         citation=method["paper"] or "",
-        notes=[] if scores is None else scores.get("notes", []),
     )
+
+
+def _ahead(run: Run, first: Run) -> Difference | None:
+    """What the run is ahead of the first; None where the two were not evaluated alike."""
+    if run is first or run.report is None or first.report is None:
+        return None
+    try:
+        return run.report.against(first.report)
+    except OptionError:
+        return None
 
 
 def _facts(artifact: Artifact) -> dict[str, str]:
@@ -107,8 +116,17 @@ def _picture(artifact: Artifact) -> str:
         return f'<img class="picture" src="{_inline(artifact, name)}" alt="the distilled set">'
     if suffix in (".html", ".htm"):
         text = re.sub(r'(?<= src=")[^":]+(?=")', lambda found: _inline(artifact, found.group()), text)
-        return f'<iframe class="picture" title="the distilled set" srcdoc="{html.escape(text)}"></iframe>'
+        return _framed(text)
     return f'<pre class="picture">{html.escape(text)}</pre>'
+
+
+def _framed(page: str) -> str:
+    """A page that anyone may have written, in a frame where no script runs and nothing is fetched."""
+    guarded = f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{POLICY}">{page}'
+    return (
+        '<iframe class="picture" title="the distilled set" sandbox="allow-same-origin" '  # the page measures its height
+        f'srcdoc="{html.escape(guarded)}"></iframe>'
+    )
 
 
 def _inline(artifact: Artifact, name: str) -> str:
@@ -136,21 +154,27 @@ def _loading(artifact: Artifact) -> str:
 
 
 def _cross(runs: Sequence[Run]) -> Mapping[str, Any] | None:
-    """Runs by models, of the main metric, where more than one network was asked for; with each run's transfer: the mean of
-    the other networks as a part of the first one's score."""
-    scored = [run for run in runs if run.scores]
-    if not scored:
+    """Runs by models, of the main metric, where more than one network was asked for, with each run's transfer; `parts` are the
+    means between the worst and the best."""
+    reports = {run.title: run.report for run in runs if run.report is not None}
+    if not reports:
         return None
-    metric = scored[0].scores["scores"][0]["metric"]  # type: ignore[index]
-    lines: list[dict[str, Any]] = []
-    for run in scored:
-        assert run.scores is not None
-        means = {s["model"]: s["mean"] for s in run.scores["scores"] if s["metric"] == metric}
-        first, *others = means.values() or [0.0]
-        transfer = sum(others) / len(others) / first if others and first else None
-        lines.append({"name": run.title, "means": means, "transfer": transfer})
-    models = list(dict.fromkeys(model for line in lines for model in line["means"]))
+    main = next(iter(reports.values())).score()
+    means = {
+        title: {s.model: s.mean for s in report.scores if s.metric == main.metric} for title, report in reports.items()
+    }
+    models = list(dict.fromkeys(model for line in means.values() for model in line))
     if len(models) < 2:
         return None
-    values = [v for line in lines for v in line["means"].values()]
-    return {"metric": metric, "models": models, "lines": lines, "low": min(values), "high": max(values)}
+    values = [v for line in means.values() for v in line.values()]
+    worst, best = (min(values), max(values)) if main.higher_is_better else (max(values), min(values))
+    lines = [
+        {
+            "name": title,
+            "means": means[title],
+            "parts": {model: abs(v - worst) / (abs(best - worst) or 1) for model, v in means[title].items()},
+            "transfer": report.transfer(main.metric) if means[title] else None,
+        }
+        for title, report in reports.items()
+    ]
+    return {"metric": main.metric, "models": models, "lines": lines}

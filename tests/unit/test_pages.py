@@ -1,16 +1,22 @@
 """Pages: whole, safe, and right in a real browser."""
 
 import html
+import io
 import json
+import queue
 import random
 import re
 import shutil
 import subprocess
+import threading
+import wave
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.etree import ElementTree
 
 import pytest
 import toys
+from scipy import stats
 
 from ddcore.artifact import Artifact
 from ddcore.evaluation import evaluate
@@ -18,6 +24,7 @@ from ddcore.pages import comparison_page, run_page
 from ddcore.pages.charts import Point, curve, dots, panels
 from ddcore.pages.matrix import matrix
 from ddcore.recipes import Recipe
+from ddcore.report import Report, Score
 
 pytest.importorskip("jinja2", reason="pages need ddcore[report]")
 pytest.importorskip("matplotlib", reason="pages need ddcore[report]")
@@ -75,9 +82,22 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def page(tmp_path):
-    return run_page([artifact(tmp_path)])
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """One of all tests here, so that ceilings are computed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return artifact(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def page(made):
+    return run_page([made])
 
 
 def test_a_page_says_what_there_is_to_know(page):
@@ -103,8 +123,8 @@ def test_a_page_asks_nothing_of_the_network_and_runs_nothing_of_the_data(page):
         assert NASTY not in text
 
 
-def test_the_same_artifacts_give_the_same_page(tmp_path, page):
-    assert run_page([artifact(tmp_path)]) == page
+def test_the_same_artifacts_give_the_same_page(made, page):
+    assert run_page([made]) == page
 
 
 @pytest.mark.parametrize(
@@ -130,10 +150,64 @@ def test_a_set_without_scores_says_how_to_get_them(tmp_path):
     assert "ddcore evaluate" in run_page([artifact(tmp_path, scored=False)])
 
 
-def test_several_sets_stand_in_one_table(tmp_path):
-    text = run_page([artifact(tmp_path), artifact(tmp_path, name="dc", scored=False)])
-    assert "2 runs" in text
-    assert text.count('<section class="run">') == 2
+def test_a_sets_own_page_runs_nothing_and_fetches_nothing(tmp_path):
+    """The frame has no `allow-scripts`, and its first element is the policy, whatever the page begins with."""
+    hostile = f"<!doctype html><html><head>{NASTY}</head><body>a card</body></html>"
+    text = run_page([artifact(tmp_path, ("cards.html", hostile), scored=False)])
+    ((sandbox, inner),) = re.findall(r'<iframe [^>]*sandbox="([^"]*)" srcdoc="([^"]*)"', text)
+    assert sandbox == "allow-same-origin"
+    rules = re.match(
+        r'<!doctype html><meta http-equiv="Content-Security-Policy" content="([^"]*)">', html.unescape(inner)
+    )
+    assert rules.group(1).split("; ") == [
+        "default-src 'none'",
+        "img-src data:",
+        "media-src data:",
+        "style-src 'unsafe-inline'",
+    ]
+    assert NASTY not in text
+
+
+def cells(text):
+    """The rows of the first table by their headings."""
+    heads = re.findall(r"<th[^>]*>(.*?)</th>", text.partition("<tbody>")[0].rpartition("<thead>")[2])
+    body = text.partition("<tbody>")[2].partition("</tbody>")[0]
+    lines = [re.findall(r"<td[^>]*>(.*?)</td>", line, re.DOTALL) for line in body.split("</tr>") if "<td" in line]
+    return [dict(zip(heads, map(html.unescape, line), strict=True)) for line in lines]
+
+
+def with_report(made, report):
+    return replace(made, notes={**made.notes, "scores.json": json.dumps(report.to_json())})
+
+
+def test_several_sets_stand_in_one_table(tmp_path, made):
+    """Beside the first stands what was evaluated like it."""
+    report = Report.from_json(json.loads(made.notes["scores.json"]))
+    a, b = (0.7, 0.9, 0.8), (0.65, 0.8, 0.6)
+    first, second = (replace(report, scores=(replace(report.scores[0], values=v),)) for v in (a, b))
+    kinds = [with_report(made, one) for one in (first, second, replace(second, split="val"))]
+    text = run_page([*kinds, artifact(tmp_path, name="dsa", scored=False)])
+    assert "4 runs" in text
+    assert text.count('<section class="run">') == 4
+    lines = cells(text)
+    theirs = stats.ttest_rel(b, a).confidence_interval(0.95)
+    told = f"-0.1167 ({theirs.low:+.4f} to {theirs.high:+.4f})"  # the mean of -0.05, -0.1 and -0.2
+    assert [line["ahead of the first, 95 % paired"] for line in lines] == ["–", told, "–", "–"]
+    said = ("labels", "protocol", "epoch", "metric", "networks")
+    assert [lines[1][k] for k in said] == ["ids", "short@1", "last", "accuracy of convnet", "3"]
+    assert [lines[3][k] for k in said] == ["ids", "–", "–", "–", "–"]
+
+
+@pytest.mark.parametrize(("higher", "transfer"), [(True, "0.625"), (False, "1.600")])
+def test_transfer_stands_beside_the_networks(made, higher, transfer):
+    values = {"a": 0.8, "b": 0.4, "c": 0.6}
+    scores = tuple(Score("m", model, "short@1", (v,), higher_is_better=higher) for model, v in values.items())
+    text = run_page([with_report(made, Report("image/toy", "dm", "short@1", scores, baselines=scores))])
+    (line,) = cells(text[text.index("Across networks") :])
+    assert line["transfer"] == transfer  # 0.5 / 0.8, or its inverse
+    parts = dict(zip("abc", re.findall(r'style="--part: (\d\.\d{3})"', text), strict=True))
+    best, worst = ("a", "b") if higher else ("b", "a")
+    assert (parts[best], parts[worst]) == ("1.000", "0.000")
 
 
 def test_a_comparison_shows_what_lost_and_what_was_refused():
@@ -162,9 +236,34 @@ def test_several_problems_stand_in_one_picture():
     words = ["".join(text.itertext()) for text in picture.findall(".//{*}text")]
     assert [w for w in words if w[0] in "+-"] == ["+0.400", "-0.200"]  # ahead in the metric's good direction
     assert [r.get("class") for r in picture.findall(".//{*}rect")] == ["cell ahead", "cell behind"]
-    assert [t.text for t in picture.findall(".//{*}title")] == ["not run", "it has no siamese <augmentation>"]
+    titles = [t.text for t in picture.findall(".//{*}title")]
+    assert titles[:2] == [
+        "dm on toy/a: 2,600 bytes, labels: ids, 1 set",
+        "dm on toy/b: 2,600 bytes, labels: ids, 1 set",
+    ]
+    assert titles[2:4] == ["not run", "it has no siamese <augmentation>"]
+    assert [words[words.index(reason) - 1] for reason in titles[2:4]] == ["1", "2"], (
+        "an image shows no title: footnotes"
+    )
+    assert {"ipc 1, accuracy of convnet", "ipc 1, error of convnet"} < set(words)
+    assert words.count("toy@1, 2 networks a set") == words.count("epoch: last") == 2
     assert matrix(rows, "modalities") in comparison_page(rows, "modalities")
     assert 'class="matrix"' not in comparison_page(rows[:2], "one problem")
+
+
+def test_a_long_name_and_a_long_reason_have_room():
+    """At about 8.5 pixels a bold letter and 6 a small one."""
+    long = {"problem": "toy/a", "method": "variation-neighborhoods", "ipc": 1, "error": "no meaning here " * 30}
+    rows = [row("dm", (0.9, 0.91, 0.92), problem="toy/a"), row("random", (0.5, 0.51, 0.52), problem="toy/a"), long]
+    picture = ElementTree.fromstring(matrix(rows, "one"))
+    width, height = map(float, picture.get("viewBox").split()[2:])
+    texts = [(t.get("class"), float(t.get("x")), float(t.get("y")), t.text) for t in picture.findall(".//{*}text")]
+    ((_, x, _, _),) = (t for t in texts if t[3] == "0.910")
+    ((_, at, _, name),) = (t for t in texts if t[3] == "variation-neighborhoods")
+    assert at + 8.5 * len(name) < x
+    assert all(x + 6 * len(text) <= width + 30 for kind, x, _, text in texts if text and text.startswith("no meaning"))
+    assert sorted(y for _, _, y, _ in texts)[-1] < height
+    assert " ".join(t[3] for t in texts if t[3] and "meaning" in t[3]).split() == long["error"].split()
 
 
 def test_scores_stand_by_budget_where_there_are_several():
@@ -206,48 +305,117 @@ def test_charts_take_their_colours_from_the_page_and_share_no_ids():
 # ---------------------------------------------------------------------------------------------------------------------
 # in a browser
 
-PROBE = """<script>addEventListener("load", () => {
+PROBE = """<script>addEventListener("load", async () => {
 const outside = e => !e.closest(".scroll, pre, svg") && e.getBoundingClientRect().right > innerWidth + 1;
 const wide = [...document.querySelectorAll("main *")].filter(outside);
 const table = document.querySelector("table.sorted"), heads = [...table.tHead.rows[0].cells];
 const at = heads.findIndex(h => h.textContent === "mean"), first = () => table.tBodies[0].rows[0].cells[0].textContent;
 heads[at].click(); const a = first(); heads[at].click(); const b = first();
 const frame = document.querySelector("iframe"), audio = frame && frame.contentDocument.querySelector("audio");
-document.title = JSON.stringify({wide: wide.map(e => e.tagName), page: document.documentElement.scrollWidth - innerWidth, a, b,
-  framed: frame && frame.contentDocument.body.textContent.trim(), playable: audio && audio.canPlayType("audio/wav")});
+if (audio) await new Promise(heard => { audio.onloadeddata = audio.onerror = heard; audio.preload = "auto"; audio.load(); });
+const found = {wide: wide.map(e => e.tagName), width: innerWidth, a, b,
+  page: document.documentElement.scrollWidth - innerWidth,
+  framed: frame && frame.contentDocument.body.innerText.trim(), seconds: audio && audio.duration};
+fetch("AWAY/found", {method: "POST", mode: "no-cors", body: JSON.stringify(found)});
 });</script>"""
+
+
+class Listener(ThreadingHTTPServer):
+    """What a page asks for, and what the probe in it found."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.away, self.asked, self.found = f"http://127.0.0.1:{self.server_port}", [], queue.Queue()
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.send_error(404)
+
+    def do_POST(self):
+        self.server.found.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def listener():
+    with Listener() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def browse(tmp_path, listener):
+    """(what the probe found, what the browser logged) of a page that is so many pixels wide: a frame, as no window is as narrow
+    as a phone."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium: apt install chromium")
+
+    def visit(text, width):
+        (tmp_path / "page.html").write_text(text.replace("</body>", f"{PROBE.replace('AWAY', listener.away)}</body>"))
+        (tmp_path / "host.html").write_text(
+            f'<!doctype html><iframe src="page.html" style="width: {width}px; height: 900px; border: 0"></iframe>'
+        )
+        flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+        words = [*flags.split(), "--disable-component-update", "--enable-logging=stderr", "--window-size=1400,1000"]
+        place = [f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "host.html").as_uri()]
+        with (tmp_path / "log").open("w") as log, subprocess.Popen([chromium, *words, *place], stderr=log) as process:
+            try:
+                found = listener.found.get(timeout=120)
+            finally:
+                process.terminate()
+        return found, (tmp_path / "log").read_text()
+
+    return visit
 
 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("which", ["run", "comparison"])
-def test_a_page_works_in_a_browser(tmp_path, which, width):
-    """No error on the console, nothing wider than the window, tables that sort, a frame that shows its page."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium: apt install chromium")
-    players = ("players.html", '<p>a player</p><audio controls src="data:audio/wav;base64,UklGRiQAAABXQVZF"></audio>')
-    text = run_page([artifact(tmp_path, players)]) if which == "run" else comparison_page(ROWS, "toy sweep")
-    (tmp_path / "page.html").write_text(text.replace("</body>", f"{PROBE}</body>"))
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
-    words = [
-        *flags.split(),
-        f"--user-data-dir={tmp_path / 'profile'}",
-        f"--window-size={width},900",
-        "--enable-logging=stderr",
-    ]
-    done = subprocess.run(
-        [chromium, *words, "--virtual-time-budget=3000", "--dump-dom", (tmp_path / "page.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL).group(1)))
+def test_a_page_works_in_a_browser(browse, made, which, width):
+    """No error on the console, nothing wider than the window, tables that sort, a frame that shows its page and plays it."""
+    text = comparison_page(ROWS, "toy sweep")
+    if which == "run":
+        sound = io.BytesIO()
+        with wave.open(sound, "wb") as tone:
+            tone.setparams((1, 2, 8000, 0, "NONE", ""))
+            tone.writeframes(bytes(2 * 800))
+        files = {
+            "set.html": b'<p>a player</p><audio controls preload="none" src="a.wav"></audio>',
+            "a.wav": sound.getvalue(),
+        }
+        text = run_page(
+            [replace(made, files={**made.files, **files}, manifest={**made.manifest, "picture": "set.html"})]
+        )
+    found, log = browse(text, width)
+    assert "CONSOLE" not in log, log
+    assert found["width"] == width
     assert found["wide"] == []
     assert found["page"] <= 0
+    assert found["a"] != found["b"]
     if which == "comparison":
         assert {found["a"], found["b"]} == {"dm", "worse"}
     else:
-        assert "a player" in found["framed"]
-        assert found["playable"]
+        assert found["framed"] == "a player"
+        assert found["seconds"] == pytest.approx(0.1)
+
+
+def test_a_sets_own_page_reaches_nothing_in_a_browser(browse, listener, made):
+    """Neither its script runs nor is anything fetched for it; what the page around it asks for would be."""
+    away = listener.away
+    hostile = f"""<p>a card</p><script>document.body.textContent = "ran"; fetch("{away}/script")</script>
+        <img src="{away}/picture.png" onerror="document.body.textContent = 'ran'"><link rel="stylesheet" href="{away}/style">
+        <iframe src="{away}/frame"></iframe><meta http-equiv="refresh" content="0; url={away}/refresh">"""
+    files = {**made.files, "set.html": hostile.encode()}
+    text = run_page([replace(made, files=files, manifest={**made.manifest, "picture": "set.html"})])
+    found, _ = browse(text.replace("</main>", f'<img alt="" src="{away}/control.png"></main>'), 1280)
+    assert found["framed"] == "a card"
+    assert listener.asked == ["/control.png"]
