@@ -61,7 +61,8 @@ class Method:
     plan: Callable[[Problem[Any], Mapping[int, int], Any], Plan]
     """(problem, counts, resolved options) -> the stages"""
     presets: Mapping[str, Preset]  # "quick" and "paper"
-    needs: tuple[str, ...] = ()  # "experts", "teacher", "network" ...: what it trains or reads beforehand
+    needs: tuple[str, ...] = ()
+    """What it trains or reads beforehand ("experts", "teacher", "network"), or asks of a problem ("kernels", "augmentation")."""
     refuses: Callable[[Problem[Any]], str | None] = _anywhere
     """Why the method has no meaning on this problem; None where it has."""
 

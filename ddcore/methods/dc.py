@@ -125,5 +125,6 @@ DSA = Method(
     options=DSAOptions,
     plan=plan,
     presets={"quick": quick, "paper": paper},
+    needs=("augmentation",),
     refuses=_without_augmentation,
 )

@@ -116,6 +116,7 @@ KIP = Method(
     options=KIPOptions,
     plan=_kip,
     presets={"quick": _kip_quick, "paper": _kip_paper},
+    needs=("kernels",),
     refuses=_without_kernels,
 )
 
@@ -166,6 +167,7 @@ LS = Method(
     options=LSOptions,
     plan=_ls,
     presets={"quick": _ls_preset, "paper": _ls_preset},
+    needs=("kernels",),
     refuses=_without_labels_or_kernels,
 )
 

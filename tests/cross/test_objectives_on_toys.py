@@ -2,6 +2,9 @@
 
 import itertools
 import random
+import re
+import tomllib
+import typing
 from dataclasses import replace
 from functools import partial
 
@@ -28,6 +31,7 @@ from ddcore.objectives.mmd import KernelMatching
 from ddcore.objectives.moments import RelationMatching, SemanticMatching
 from ddcore.objectives.networks import Fresh, Queue
 from ddcore.objectives.quantiles import QuantileMatching
+from ddcore.options import to_toml
 from ddcore.parametrizations import Selected
 from ddcore.plugins import installed
 
@@ -198,17 +202,36 @@ def test_presets_resolve_to_what_the_options_know(method):
     p = toys.image()
     found = resolve_method(method, p)
     assert set(found.presets) == {"quick", "paper"}
-    assert found.paper
     assert found.summary
+    assert method == "random" or re.search(r"(19|20)\d\d$", found.paper), "the paper ends in its year"
+    for name, field in found.options.model_fields.items():
+        may_be_none = type(None) in typing.get_args(field.annotation)
+        assert not may_be_none or field.default is None, (
+            f"{name}: TOML has no None, so a value could not be switched off"
+        )
     for preset in found.presets:
         for counts in ({0: 1}, {0: 10, 1: 10}, {0: 7, 1: 50}, {0: 200}):
             resolved = found.resolve(p, counts, preset)
             assert found.options.model_validate(resolved.model_dump()) == resolved
+            written = tomllib.loads(to_toml(resolved.model_dump(mode="json")))
+            assert found.resolve(p, counts, preset, written) == resolved
             assert found.plan(p, counts, resolved).stages
     with pytest.raises(OptionError, match=f"method {method}: no option 'learning_rate'"):
         found.resolve(p, {0: 1}, "quick", {"learning_rate": 0.1})
     with pytest.raises(OptionError, match=f"{method} has no preset 'slow'"):
         found.resolve(p, {0: 1}, "slow")
+
+
+@pytest.mark.parametrize(
+    ("method", "off"),
+    [("ftd", {"ema_decay": 0}), ("mtt", {"batch_syn": 0}), ("egm", {"gap": 0}), ("datm", {"ema_decay": 0})],
+)
+def test_what_a_preset_sets_can_be_switched_off_and_stays_so_when_a_run_is_repeated(method, off):
+    p, counts = toys.image(), {0: 10, 1: 10}
+    found = resolve_method(method, p)
+    chosen = found.resolve(p, counts, "quick", off)
+    assert chosen != found.resolve(p, counts, "quick")
+    assert found.resolve(p, counts, "quick", tomllib.loads(to_toml(chosen.model_dump(mode="json")))) == chosen
 
 
 def test_a_problem_adjusts_quick_presets_alone():

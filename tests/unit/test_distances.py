@@ -18,17 +18,19 @@ from ddcore.experts import Trajectory
 from ddcore.loop import Run, optimise
 from ddcore.methods.distribution_distances import BACON, IDM
 from ddcore.objectives.barycentre import BarycentreMatching, barycentre, class_targets, transport
-from ddcore.objectives.bayesian import BayesianMatching
-from ddcore.objectives.characteristic import CharacteristicMatching, characteristic_distance
+from ddcore.objectives.bayesian import BayesianMatching, negative_log_likelihood
+from ddcore.objectives.characteristic import CharacteristicMatching, FrequencyNet, characteristic_distance
 from ddcore.objectives.classwise import ClasswiseMatching, mark
 from ddcore.objectives.distribution import DistributionMatching
 from ddcore.objectives.features import mean_distance
+from ddcore.objectives.gradient import GroupwiseMatching
+from ddcore.objectives.layers import LayerMatching
 from ddcore.objectives.mmd import KernelMatching, gaussian, linear, mmd2
 from ddcore.objectives.networks import Fresh, Interpolated, Queue, trained
 from ddcore.objectives.quantiles import QuantileMatching, quantile_distance, quantiles
 from ddcore.problem import Metric, Output
 from ddcore.rows import Classification, Rows, RowSynthetic
-from ddcore.seeds import generator, stream
+from ddcore.seeds import generator, stream, torch_seeded
 
 SGD = partial(torch.optim.SGD, lr=0.5)
 CLASS = 16  # training rows of each class of the small problem
@@ -142,6 +144,17 @@ def test_a_linear_kernel_is_distribution_matching():
     dm = ends(DistributionMatching(**options))
     the_same(ends(KernelMatching(**options, kernel="linear")), dm)
     assert not torch.allclose(ends(KernelMatching(**options))[1], dm[1])
+
+
+def test_a_class_of_one_real_row_has_a_kernel_of_width_one():
+    """Copies of a row, which rounding may hold apart, are no measure of distance; the set is drawn to them all the same."""
+    row, y = rows(1, 3), rows(2, 3, 1)
+    for real in (row, row.repeat(5, 1), (row + 1e-9 * rows(5, 3, 2))):
+
+        def k(x, y):
+            return math.exp(-squared(x, y) / 2)
+
+        checked(lambda y, real=real: mmd2(real, y, gaussian(real)), lambda y, real=real: by_double_sums(real, y, k), y)
 
 
 def test_a_wide_gaussian_kernel_is_a_linear_one():
@@ -350,6 +363,14 @@ def plain(drawn):
     return replace(drawn.problem, models={"mlp": lambda: toys.MLP().double()})
 
 
+def apart(f, h, t):
+    """Amplitudes and phases of the characteristic functions of f and h at t, with equal weights."""
+    (a, b), (c, d) = (((z @ t.T).cos().mean(0), (z @ t.T).sin().mean(0)) for z in (f, h))
+    amplitude = ((a**2 + b**2).sqrt() - (c**2 + d**2).sqrt()) ** 2
+    phase = 2 * ((a**2 + b**2).sqrt() * (c**2 + d**2).sqrt() - a * c - b * d)
+    return (0.5 * amplitude + 0.5 * phase).sqrt().mean()
+
+
 def test_characteristic_matching_is_its_formula():
     """Features of length one, 300 times the distance, and the loss under a trained expert."""
     drawn = small()
@@ -370,14 +391,66 @@ def test_characteristic_matching_is_its_formula():
             for x in (drawn.data.x[list(drawn.data.ids(g))], s[2 * g : 2 * g + 2])
         )
         t = torch.randn(4, 32, generator=generator(run.rng), dtype=torch.float64)
-        (a, b), (c, d) = (((z @ t.T).cos().mean(0), (z @ t.T).sin().mean(0)) for z in (f, h))
-        apart = 0.5 * ((a**2 + b**2).sqrt() - (c**2 + d**2).sqrt()) ** 2
-        apart = apart + (a**2 + b**2).sqrt() * (c**2 + d**2).sqrt() - a * c - b * d
         logits = teacher(Rows(s[2 * g : 2 * g + 2])).logits
-        total = total + 300 * apart.sqrt().mean() + cross_entropy(logits, g)
+        total = total + 300 * apart(f, h, t) + cross_entropy(logits, g)
     assert len(y) == 6
     assert loss == pytest.approx(total.item(), rel=1e-9)
     torch.testing.assert_close(x, (s - 0.5 * torch.autograd.grad(total, s)[0]).detach(), rtol=1e-8, atol=1e-10)
+
+
+def test_without_calibration_and_adversary_it_is_the_characteristic_distance():
+    drawn = small()
+    drawn.problem = plain(drawn)
+    objective = between(drawn, learned=False, calibration=0.0)
+    (loss,), _ = ends(objective, steps=1, drawn=drawn)
+    net, s, rng, total = objective.networks.net, start().x.detach(), Run(0).rng, 0.0
+    for bits in (31, 63, 63):
+        rng.getrandbits(bits)
+    for g in range(3):
+        x, y = (
+            (lambda z: z / z.norm(dim=1, keepdim=True))(net(Rows(x)).features)
+            for x in (drawn.data.x[list(drawn.data.ids(g))], s[2 * g : 2 * g + 2])
+        )
+        total += 300 * characteristic_distance(x, y, torch.randn(4, 32, generator=generator(rng), dtype=torch.float64))
+    assert loss == pytest.approx(total.item(), rel=1e-10)
+
+
+def test_the_adversary_climbs_after_each_class():
+    """Two updates: frequencies of the noise as they are, then a step of SGD with momentum 0.5 up; the set goes down."""
+    drawn = small()
+    drawn.problem = plain(drawn)
+    losses, x = ends(between(drawn, lr=0.02, calibration=0.0), steps=2, drawn=drawn)
+    net, s, rng = between(drawn).networks.net, start().x.detach(), Run(0).rng
+    with torch_seeded(rng.getrandbits(63)):
+        theta = [p.detach().double().requires_grad_() for p in FrequencyNet(32).parameters()]
+    velocity = [torch.zeros_like(p) for p in theta]
+
+    def frequencies(z):
+        for i in range(0, len(theta), 4):
+            weight, bias, scale, shift = theta[i : i + 4]
+            z = z @ weight.T + bias
+            z = (z - z.mean(0)) / ((z - z.mean(0)).square().mean(0) + 1e-5).sqrt() * scale + shift
+            z = z.tanh() if i + 4 == len(theta) else torch.where(z > 0, z, 0.2 * z)
+        return z
+
+    for loss in losses:
+        for bits in (31, 63, 63):
+            rng.getrandbits(bits)
+        s, total = s.detach().requires_grad_(), 0.0
+        for g in range(3):
+            f, h = (
+                (lambda z: z / z.norm(dim=1, keepdim=True))(net(Rows(rows)).features)
+                for rows in (drawn.data.x[list(drawn.data.ids(g))], s[2 * g : 2 * g + 2])
+            )
+            t = frequencies(torch.randn(4, 32, generator=generator(rng), dtype=torch.float64))
+            total = total + 300 * apart(f, h, t.detach())
+            up = torch.autograd.grad(300 * apart(f.detach(), h.detach(), t), theta)
+            for k, (p, d) in enumerate(zip(theta, up)):
+                velocity[k] = 0.5 * velocity[k] + d
+                theta[k] = (p + 0.02 * velocity[k]).detach().requires_grad_()
+        assert loss == pytest.approx(total.item(), rel=1e-8)
+        s = s - 0.5 * torch.autograd.grad(total, s)[0]
+    torch.testing.assert_close(x, s.detach(), rtol=1e-6, atol=1e-9)
 
 
 def test_learned_frequencies_climb():
@@ -442,6 +515,70 @@ def test_bayesian_matching_without_its_prior_and_spread_is_class_by_class_matchi
     torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-10)
     assert found == pytest.approx([d / 2 + 32 * math.log(2 * math.pi) / 2 for d in losses])
     assert not torch.allclose(x, start().x)
+
+
+def test_one_real_row_has_no_spread():
+    real, y = rows(1, 3), rows(2, 3, 1)
+    with_copies = torch.cat([real, real])
+    for f in (negative_log_likelihood, lambda a, b: BayesianMatching().distance((a,), (b,), 0, None)):
+        assert f(real, y).isfinite()
+        assert f(real, y).item() == pytest.approx(f(with_copies, y).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "objective", [ClasswiseMatching, BayesianMatching, LayerMatching, GroupwiseMatching], ids=lambda o: o.__name__
+)
+def test_how_groups_are_taken_is_no_option_where_only_one_way_is_right(objective):
+    with pytest.raises(TypeError, match="one_by_one"):
+        objective(one_by_one=not objective().one_by_one)
+
+
+def median_of_pairs(x):
+    """Of squared distances, the lower one in the middle."""
+    apart = sorted((((a - b) ** 2).sum() for i, a in enumerate(x) for j, b in enumerate(x) if i != j), key=float)
+    return apart[(len(apart) - 1) // 2]
+
+
+def by_kernel(t, s):
+    v = median_of_pairs(t)
+    mean = lambda a, b: sum((-((x - y) ** 2).sum() / (2 * v)).exp() for x in a for y in b) / (len(a) * len(b))  # noqa: E731
+    return v * (mean(t, t) - 2 * mean(t, s) + mean(s, s))
+
+
+def by_quantiles(t, s):
+    """CLASS = 16 and two synthetic rows: the fourth and the twelfth smallest."""
+    return sum((t.sort(0).values[at] - row).square().sum() for at, row in zip((3, 11), s.sort(0).values)) / 2
+
+
+def by_likelihood(t, s):
+    sigma = (((t - t.mean(0)) ** 2).sum(0) / (len(t) - 1)).sqrt().exp()
+    z = (s.mean(0) - t.mean(0)) / sigma
+    density = (-(z**2) / 2).exp() / (sigma * math.sqrt(2 * math.pi))
+    return -density.log().sum() + 0.8 * 0.5 * (s.mean(0) - t.mean(0)).abs().sum()
+
+
+@pytest.mark.parametrize(
+    ("objective", "formula"),
+    [
+        (partial(KernelMatching, CLASS), by_kernel),
+        (partial(QuantileMatching, CLASS), by_quantiles),
+        (partial(BayesianMatching, CLASS, weight=0.0), by_likelihood),
+    ],
+    ids=["m3d", "lqm", "bacon"],
+)
+def test_an_update_is_the_formula_of_the_classes_and_moves_the_set_along_it(objective, formula):
+    """Whole classes as real rows, under one network; BACON takes a class at a time."""
+    drawn = small()
+    net, x = drawn.problem.new_model(stream("net")), start().x.detach().requires_grad_()
+    with torch.no_grad():
+        real = [net(Rows(drawn.data.x[list(drawn.data.ids(g))])).features for g in range(3)]
+    each = [formula(real[g], net(Rows(x[2 * g : 2 * g + 2])).features) for g in range(3)]
+    steps = 3 if formula is by_likelihood else 1
+    losses, moved = ends(objective(networks=Given(net)), steps=steps, drawn=drawn)
+    assert losses == pytest.approx([d.item() for d in each] if steps == 3 else [sum(each).item()], rel=1e-9)
+    (dx,) = torch.autograd.grad(sum(each), x)
+    assert dx.flatten(1).abs().max(1).values.min() > 1e-6
+    torch.testing.assert_close(moved, (x - 0.5 * dx).detach(), rtol=1e-8, atol=1e-10)
 
 
 def test_the_spread_of_real_rows_weighs_their_means():

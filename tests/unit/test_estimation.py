@@ -132,6 +132,20 @@ def test_experts_are_estimated_and_not_trained():
     assert (again.experts, again.experts_seconds, again.experts_bytes) == (0, 0.0, 0)
 
 
+def test_experts_of_later_stages_count_when_the_first_is_cut_short():
+    """SeqMatch trains as many for each subset; at steps that are measured in part."""
+    few = {"experts": 3, "train_epochs": 4, "later_epochs": 4, "subset_steps": 2, "subsets": 2, "syn_steps": 2}
+    found = estimate(toys.image(), "seqmatch", ipc=2, steps=300, options=few)
+    assert found.measured_steps < 300
+    assert found.steps == 600
+    assert found.experts == 6
+    one = estimate(toys.image(), "seqmatch", ipc=2, steps=300, options={**few, "subsets": 1})
+    assert (one.experts, 2 * one.experts_bytes) == (3, found.experts_bytes)
+    told = []
+    distill(toys.image(), "seqmatch", ipc=2, steps=1, options=few, progress=lambda *said: told.append(said))
+    assert sum(done == total for _, done, total in told) == 2  # both times all of them
+
+
 def test_the_table_tells_of_experts():
     from rich.console import Console
 

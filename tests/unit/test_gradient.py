@@ -10,8 +10,10 @@ import torch
 import toys
 from torch import nn
 
+from ddcore.distillation import resolve_method
 from ddcore.inner import frozen_statistics
 from ddcore.loop import Run, optimise
+from ddcore.methods.plan import Work
 from ddcore.objectives import gradient
 from ddcore.objectives.gradient import DISTANCES, GradientMatching
 from ddcore.objectives.networks import TrainedOnSet
@@ -334,6 +336,20 @@ def test_parameters_that_the_batch_bypasses_are_left_out():
     loss = first_update(p, s, GradientMatching(n_real=8, one_by_one=False))
     assert loss.isfinite()
     assert torch.autograd.grad(loss, s.e)[0].any()
+
+
+def test_dsa_without_augmentation_is_dc():
+    ends = []
+    for name, given in (("dsa", {"augment": "none"}), ("dc", {"start": "real"}), ("dsa", {})):
+        p, counts = toys.image(), dict.fromkeys(range(3), 2)
+        method = resolve_method(name, p)
+        options = method.resolve(p, counts, "paper", {"steps": 3, "n_real": 8, "outer": 2, **given})
+        work = Work(p, counts)
+        ends.append((work.perform(method.plan(p, counts, options)).x.detach(), [h["loss"] for h in work.history]))
+    (x, losses), (same, others), (augmented, _) = ends
+    assert torch.equal(x, same)
+    assert losses == others
+    assert not torch.equal(x, augmented)
 
 
 @pytest.mark.parametrize("distance", ["layer-cosine", "mse"])

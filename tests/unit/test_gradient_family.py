@@ -371,6 +371,34 @@ def test_acc_dd_starts_at_an_expert_moved_along_filters():
     assert len(gaps) == 12
 
 
+def test_acc_dd_compares_what_idc_does_in_an_expert_moved_by_two_draws():
+    """The draws in their order: the expert, its network, two lengths with their signs, normal directions weight by weight."""
+    drawn, s = toys.recorded(Small), start()
+    experts = [expert(drawn, seed) for seed in range(2)]
+    networks = EarlyStage(**REAL, experts=experts, least=0.1, most=0.3)
+    (loss,), g = update(GroupwiseMatching(n_real=6, networks=networks), drawn, s)
+    rng, net = Run(0).rng, Small().double()
+    theta = {name: p.clone() for name, p in rng.choice(experts).snapshots[-1].items()}
+    rng.getrandbits(63)  # of a network whose parameters are replaced
+    lengths = [rng.choice((-1, 1)) * rng.uniform(0.1, 0.3) for _ in range(2)]
+    normal = torch.Generator().manual_seed(rng.getrandbits(63))
+    for name in ("conv.weight", "head.weight"):
+        filters = theta[name].flatten(1)
+        moved = filters.clone()
+        for length in lengths:
+            d = torch.randn(filters.shape, generator=normal, dtype=torch.float64)
+            moved += length * torch.stack([v / v.norm() * w.norm() for v, w in zip(d, filters)])
+        theta[name] = moved.view_as(theta[name])
+    net.load_state_dict(theta)
+    x = start().x.detach().requires_grad_()
+    want = gradient(net, drawn.data.x[drawn.data.taken[0]], 0)
+    expected = mse(gradient(net, x[:2], 0)[:1], [w.detach() for w in want[:1]])
+    (dx,) = torch.autograd.grad(expected, x)
+    assert loss == pytest.approx(expected.item(), rel=1e-8)
+    assert torch.allclose(g, dx, rtol=1e-7, atol=1e-12)
+    assert dx.any()
+
+
 def test_acc_dd_without_experts_and_perturbation_is_idc():
     same(
         GroupwiseMatching(4, augment="match", networks=EarlyStage(**REAL, most=0.0)),

@@ -10,10 +10,12 @@ import torch.nn.functional as F
 import toys
 from sklearn.kernel_ridge import KernelRidge
 
+from ddcore.distillation import resolve_method
 from ddcore.errors import UnknownName
 from ddcore.kernels import FullyConnected
 from ddcore.loop import Run, optimise
 from ddcore.methods.lamb import LAMB
+from ddcore.methods.plan import Work
 from ddcore.objectives import implicit
 from ddcore.objectives.implicit import ImplicitRegression
 from ddcore.objectives.kernel import FeatureKernels, Infinite, KernelRegression, Platt, Squared, solve_labels
@@ -289,24 +291,83 @@ def test_solved_labels_are_the_best_ones():
 # ancestors
 
 
-def test_an_empty_pool_is_random_features():
-    """FRePo without training of its networks (life 0), with fixed labels and no margin, is regression on random features."""
-    histories = []
-    for networks in (Pool(number=1, life=0), Fresh()):
-        drawn, p = problem()
-        s = start()
-        run = optimise(
-            p, s, KernelRegression(FeatureKernels(networks), n_real=16, reg=1e-3, margin=1.0), steps=1, optimiser=ADAM
-        )
-        assert not [seed for name, seed in drawn.seeds if name == "train"]
-        net = drawn.networks[0]
-        real = p.data.take(drawn.data.taken[0])
-        x = start().x.detach()
-        a, b = net(real).features.detach(), net(Rows(x)).features.detach()
-        y = one_hot(torch.tensor([0, 0, 1, 1, 2, 2])) - 1 / 3
-        expected = by_hand(a @ b.T, b @ b.T, y, one_hot(real.y) - 1 / 3, 1e-3)
-        assert run.history[0]["loss"] == pytest.approx(expected.item(), rel=1e-9)
-        histories.append(run.history[0]["loss"])
+def along_random_networks(networks, steps=4):
+    """(losses of the updates, those of regression on the features of random network 0, 1 ... at the same rows and reals)."""
+    drawn, p = problem()
+    s, rows = start(), [start().x.detach()]
+    objective = KernelRegression(FeatureKernels(networks), n_real=16, reg=1e-3, margin=1.0)
+    keep = [lambda run: rows.append(s.x.detach().clone())]
+    run = optimise(p, s, objective, steps=steps, optimiser=ADAM, callbacks=keep)
+    y, expected = one_hot(torch.tensor([0, 0, 1, 1, 2, 2])) - 1 / 3, []
+    for net, x, ids in zip(drawn.networks, rows, drawn.data.taken[:steps]):
+        a, b = net(Rows(drawn.data.x[ids])).features.detach(), net(Rows(x)).features.detach()
+        expected.append(by_hand(a @ b.T, b @ b.T, y, one_hot(drawn.data.y[ids]) - 1 / 3, 1e-3).item())
+    return [h["loss"] for h in run.history], expected
+
+
+@pytest.mark.parametrize("networks", [Pool(number=1, life=0), Fresh()], ids=["pool", "fresh"])
+def test_an_empty_pool_is_random_features(networks):
+    """FRePo without training of its networks (life 0) and with fixed labels: each update sees another random network."""
+    losses, expected = along_random_networks(networks)
+    assert losses == pytest.approx(expected, rel=1e-9)
+    assert len(expected) == 4
+
+
+def test_networks_of_a_pool_are_trained_from_the_second_update_on():
+    losses, (expected,) = along_random_networks(Pool(number=1, life=5))
+    assert losses[0] == pytest.approx(expected, rel=1e-9)
+    others, _ = along_random_networks(Pool(number=1, life=0))
+    assert losses[1] != pytest.approx(others[1], rel=1e-3)
+
+
+def test_rfad_with_one_network_no_bias_and_squared_error_is_random_features():
+    ends = []
+    for kernel in (FeatureKernels(SideBySide(1), bias=0.0), FeatureKernels(Fresh())):
+        s = start(labels=True)
+        run = optimise(problem()[1], s, KernelRegression(kernel, n_real=16, loss=Squared()), steps=3, optimiser=ADAM)
+        ends.append(([h["loss"] for h in run.history], [q.detach() for q in s.leaves()]))
+    (losses, leaves), (others, same) = ends
+    assert losses == others
+    assert all(torch.equal(a, b) for a, b in zip(leaves, same))
+
+
+def made(name, **options):
+    """The set of a method, and its losses."""
+    p, counts = problem()[1], dict.fromkeys(range(3), 2)
+    method = resolve_method(name, p)
+    work = Work(p, counts)
+    s = work.perform(method.plan(p, counts, method.resolve(p, counts, "quick", options)))
+    return s, [h["loss"] for h in work.history]
+
+
+def test_solved_labels_are_not_those_that_kip_learns():
+    """On the same random rows, those of label solve leave the least loss over all training rows."""
+    solved, _ = made("ls")
+    learned, _ = made("kip", labels="learned", steps=5, lr=1e-12)
+    assert torch.allclose(solved.x, learned.x.detach(), atol=1e-9)
+    assert not torch.allclose(solved.labels.stored, learned.labels.stored, rtol=0.01)
+    p = problem()[1]
+    everything = KernelRegression(Infinite(("fc-ntk",)), n_real=len(p.data.ids()), reg=1e-6)
+    assert first_loss(p, solved, everything) < first_loss(p, learned, everything)
+    with pytest.raises(UnknownName, match=r"no kernel 'fc_ntk' in image/toy.*fc-ntk"):
+        made("ls", kernel="fc_ntk")
+
+
+@pytest.mark.parametrize("method", ["frepo", "rcig"])
+def test_labels_that_stay_have_no_margin(method):
+    """Rows of users are values by themselves, and labels of their own are not learned."""
+    torch.set_default_dtype(torch.float32)  # as users are
+    p, found = toys.recommender(), []
+    few = {"steps": 2, "n_real": 8, "networks": 1, **({"solve": 1} if method == "rcig" else {})}
+    for margin in (0.0, 5.0):
+        options = resolve_method(method, p).resolve(p, {0: 4}, "quick", {**few, "margin": margin})
+        assert options.labels == "fixed"
+        work = Work(p, {0: 4})
+        work.perform(resolve_method(method, p).plan(p, {0: 4}, options))
+        found.append([h["loss"] for h in work.history])
+    assert found[0] == found[1]
+    torch.set_default_dtype(torch.float64)
+    assert made(method, **few, margin=0.0)[1] != made(method, **few, margin=5.0)[1]
 
 
 def test_one_kernel_of_several_is_drawn():
