@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LabelKind", "Labels", "PerEpochLabels", "ids", "per_epoch", "probabilities", "values"]
+__all__ = ["LabelKind", "Labels", "PerEpochLabels", "ids", "one_hot", "per_epoch", "probabilities", "values"]
 
 LabelKind = Literal["ids", "probabilities", "values", "per-epoch", "teacher", "attention"]
 

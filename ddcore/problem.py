@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .recipes import Recipe
 
 __all__ = [
+    "B",
     "DataSource",
     "Metric",
     "Output",

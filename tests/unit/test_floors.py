@@ -32,6 +32,7 @@ UPWARD = {
     ("plugins.manager", "problems"): "`load` is a facade: it imports when a problem is built",
     ("plugins.manager", "errors"): "errors stand on nothing",
     ("plugins.spec", "errors"): "errors stand on nothing",
+    ("plugins.spec", "methods.base"): "what an entry of the kind method names must be one",
 }
 """What may look upward, and why; none of it imports torch when ddcore.plugins is imported."""
 
@@ -158,16 +159,47 @@ def test_functions_are_not_shadowed_by_modules():
     assert "module" not in kinds
 
 
+def public(tree):
+    """The `__all__` of a module, where it has one."""
+    return [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+
+
+@pytest.fixture(scope="module")
+def offered():
+    """module of the core -> its public names and its modules"""
+    found = {"ddcore": set(ddcore.__all__)}
+    for path in modules():
+        whole = f"ddcore.{name(path)}"
+        found.setdefault(whole, set()).update(*public(ast.parse(path.read_text())))
+        parent, _, own = whole.rpartition(".")
+        found.setdefault(parent, set()).add(own)
+    return found
+
+
+@pytest.mark.parametrize("package", PLUGINS[:-1])
+def test_a_plugin_imports_public_names_of_the_core_and_no_other_plugin(package, offered):
+    files = sorted((ROOT.parent / "plugins" / package.replace("_", "-") / package).rglob("*.py"))
+    assert files
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                whole, names = node.module, {alias.name for alias in node.names}
+                assert whole.partition(".")[0] not in {*PLUGINS} - {package}, f"{path.name} imports {whole}"
+                assert whole not in offered or names <= offered[whole], (
+                    f"{path.name}: {whole}, {names - offered[whole]}"
+                )
+
+
 @pytest.mark.parametrize("path", modules(), ids=name)
 def test_public_names_are_listed_and_there(path):
     tree = ast.parse(path.read_text())
     if name(path) in ("__main__", "builtin"):
         return
-    listed = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
-    ]
+    listed = public(tree)
     if not listed and path.name == "__init__.py":
         return
     assert listed, "say what is public: __all__"
