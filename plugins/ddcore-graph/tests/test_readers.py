@@ -62,7 +62,9 @@ def write_planetoid(folder, name="cora", protocol=2):
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_planetoid(tmp_path, protocol: int):
-    write_planetoid(tmp_path, protocol=protocol)
+    folder = tmp_path / {0: ".", 2: "cora", 4: "Cora/raw"}[protocol]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_planetoid(folder, protocol=protocol)
     problem = ddcore.load("graph/cora", tmp_path)
     data = problem.data
     assert dict(data.splits) == {"train": [0, 1], "val": [2, 3, 4], "test": [5, 7]}

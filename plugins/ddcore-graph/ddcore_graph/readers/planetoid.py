@@ -30,9 +30,8 @@ def read_planetoid(data: Path, name: str) -> RawGraph:
 
     Raises DataError for files that are missing or hold something else than arrays.
     """
-    folder = next(
-        (f for f in (data, data / "raw", data / name, data / name / "raw") if (f / f"ind.{name}.x").is_file()), None
-    )
+    places = (data, data / "raw", data / name, *sorted(data.glob("*/raw")))
+    folder = next((f for f in places if (f / f"ind.{name}.x").is_file()), None)
     if folder is None:
         raise missing(
             name, data, f"Planetoid's ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index", SOURCE
