@@ -21,9 +21,9 @@ def small(domain, kept, **options):
     return problem, problem.synthetic(dict.fromkeys(problem.data.groups, 2), None, random.Random(0))
 
 
-def tones(**how):
+def tones(*kept, **how):
     problem = toy.problem(**how)
-    return replace(problem, models={"convnet": problem.models["convnet"]})
+    return replace(problem, models={name: problem.models[name] for name in kept or ("convnet",)})
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,18 @@ class TestMaps(ProblemConformance):
     @pytest.fixture
     def case(self, maps):
         return maps
+
+
+class TestBatchNorm(ProblemConformance):
+    """The networks whose rows see each other, and the one that attends."""
+
+    entry_module = "ddcore_audio.plugin"
+    updates = 30
+
+    @pytest.fixture
+    def case(self):
+        problem = tones("convnet-bn", "bc-resnet", "conformer")
+        return problem, problem.synthetic(dict.fromkeys(problem.data.groups, 2), None, random.Random(0))
 
 
 class TestFormations(ProblemConformance):
