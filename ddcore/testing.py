@@ -294,6 +294,22 @@ class ProblemConformance:
             few, many = (net(problem.augment("match", problem.data.take(ids[:n]), seed)).logits for n in (2, 4))
             assert torch.allclose(few, many[: len(few)], rtol=1e-4, atol=1e-5), "match draws a record for each row"
 
+    @torch.no_grad()
+    def test_corruptions_change_rows_and_keep_their_targets(self, problem: Problem) -> None:
+        """As many rows, to be answered alike; a function of the seed, whatever the global generators are."""
+        split = next(s for s in ("test", "train") if problem.data.ids(split=s))
+        batch = problem.data.take(list(problem.data.ids(split=split))[:8])
+        wanted = problem.task.targets(batch)
+        for name, corruption in problem.corruptions.items():
+            found = [corruption(batch, seed) for seed in range(4)]
+            with _disturbed(1):
+                assert _same(found[3], corruption(batch, 3)), f"{name} does not draw from its seed"
+            for other in found:
+                targets = problem.task.targets(other)
+                assert targets.shape == wanted.shape, f"{name} changes the number of rows"
+                assert torch.equal(targets, wanted), f"{name} changes the targets"
+            assert not all(_same(batch, other) for other in found), f"{name} changes nothing"
+
     # ------------------------------------------------------------------------------------------------ the set
 
     def test_a_set_has_the_rows_it_was_asked_for(

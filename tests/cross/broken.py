@@ -58,6 +58,7 @@ def problem(**changes: object) -> Problem[Rows]:
         synthetic=row_set((WIDTH,)),
         recipe=MATCHING,
         augmentations={"match": flip},
+        corruptions={"flipped": flip, "turned": flip_always},
     )
     return replace(sound, **changes)
 
@@ -210,6 +211,34 @@ class TestConstantAugmentation(Toy):
 
 class TestAugmentationPerRow(Toy):
     changes = {"augmentations": {"match": flip_each_row}}
+
+
+def unharmed(batch: Rows, seed: int) -> Rows:
+    return replace(batch)
+
+
+def fewer(batch: Rows, seed: int) -> Rows:
+    return Rows(-batch.x[1:], batch.y[1:])
+
+
+def relabelled(batch: Rows, seed: int) -> Rows:
+    return Rows(-batch.x, batch.y.roll(1))
+
+
+class TestGlobalCorruption(Toy):
+    changes = {"corruptions": {"flipped": flip_by_the_global_generator}}
+
+
+class TestNoCorruption(Toy):
+    changes = {"corruptions": {"flipped": flip_always, "unharmed": unharmed}}
+
+
+class TestFewerRows(Toy):
+    changes = {"corruptions": {"fewer": fewer}}
+
+
+class TestRelabelled(Toy):
+    changes = {"corruptions": {"relabelled": relabelled}}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

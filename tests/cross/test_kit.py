@@ -1,5 +1,6 @@
 """The conformance kit passes sound modalities and catches broken ones."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ddcore.testing import ProblemConformance
 
 HERE = Path(__file__).parent
+BROKEN = HERE / "broken.py"
 
 CAUGHT = {
     "TestDetached": "test_every_parameter_reaches_the_loss",
@@ -20,6 +22,10 @@ CAUGHT = {
     "TestGlobalAugmentation": "test_augmentations_are_functions_of_their_seed",
     "TestConstantAugmentation": "test_augmentations_are_functions_of_their_seed",
     "TestAugmentationPerRow": "test_a_matching_augmentation_is_one_record_for_the_batch",
+    "TestGlobalCorruption": "test_corruptions_change_rows_and_keep_their_targets",
+    "TestNoCorruption": "test_corruptions_change_rows_and_keep_their_targets",
+    "TestFewerRows": "test_corruptions_change_rows_and_keep_their_targets",
+    "TestRelabelled": "test_corruptions_change_rows_and_keep_their_targets",
     "TestReduced": "test_losses_are_of_single_rows",
     "TestAveraged": "test_losses_are_of_single_rows",
     "TestUnreduced": "test_losses_are_of_single_rows",
@@ -54,7 +60,11 @@ def outcomes() -> dict[tuple[str, str], tuple[str, str]]:
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(HERE.parent / "plugins" / "fixtures")
-        pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", str(HERE / "broken.py")], [recorder])
+        checks = [
+            *(f"{BROKEN}::{owner}::{check}" for owner, check in CAUGHT.items()),
+            *(f"{BROKEN}::{o}" for o in SOUND),
+        ]
+        pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", *checks], [recorder])
     return recorder.outcomes
 
 
@@ -71,7 +81,9 @@ def test_a_sound_modality_passes(owner: str, outcomes: dict[tuple[str, str], tup
 
 
 def test_every_fixture_is_looked_at(outcomes: dict[tuple[str, str], tuple[str, str]]):
-    assert {owner for owner, _ in outcomes} == {*CAUGHT, *SOUND}
+    written = {node.name for node in ast.parse(BROKEN.read_text()).body if isinstance(node, ast.ClassDef)}
+    there = {name for name in written if name.startswith("Test")}
+    assert {owner for owner, _ in outcomes} == there == {*CAUGHT, *SOUND}
 
 
 def test_a_failure_says_what_is_wrong(outcomes: dict[tuple[str, str], tuple[str, str]]):
@@ -79,6 +91,9 @@ def test_a_failure_says_what_is_wrong(outcomes: dict[tuple[str, str], tuple[str,
     assert "reaches ['x']: `take` must not detach" in said["TestDetached"]
     assert "the same to ['reader'] and not to ['other']" in said["TestTwoTables"]
     assert "narrow cannot read the batch" in said["TestTwoWidths"]
+    assert "unharmed changes nothing" in said["TestNoCorruption"]
+    assert "fewer changes the number of rows" in said["TestFewerRows"]
+    assert "relabelled changes the targets" in said["TestRelabelled"]
     assert "heavy_plugin imports numpy, torch" in said["TestHeavyEntry"]
     assert "XPASS(strict)" in said["TestExcusedForNothing"]
 
