@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def as_json(ok: Callable[..., Result]) -> Callable[..., Any]:
         raise AssertionError(f"{constant} is not JSON")
 
     return lambda *words: json.loads(ok(*words, "--json").stdout, parse_constant=refuse)
+
+
+@pytest.fixture
+def documented() -> Callable[[str], set[str]]:
+    """`documented("problems NAME")`: the keys of its JSON, as the page on the command line has them."""
+    page = (ROOT / "docs" / "concepts" / "command-line.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(.*?)` \| (?:list|object) \| (.*) \|$", page, flags=re.MULTILINE)
+    keys = {command: set(re.findall(r"`(\w+)`", cells)) for command, cells in rows}
+    return keys.__getitem__
 
 
 @pytest.fixture

@@ -67,13 +67,14 @@ def test_ceilings_are_listed_too(ok, as_json, distilled):
     assert len(as_json("cache", "list")) == 1, "computed again"
 
 
-def test_what_is_unfinished_or_damaged_is_listed_too(as_json):
+def test_what_is_unfinished_or_damaged_is_listed_too(as_json, documented):
     (cache_folder("experts") / "abc.partial").write_bytes(b"12345")
     (cache_folder("ceilings") / "def.json").write_text("[0.5]")
     (cache_folder("experts") / ".abc.partial.1234.new").write_bytes(b"123")
     found = as_json("cache", "list")
     assert [(r["kind"], r["key"], r["bytes"]) for r in found] == [("ceilings", "def", 5), ("experts", "abc", 8)]
     assert {r["what"] for r in found} == {"unfinished or damaged"}
+    assert all(r.keys() == documented("cache list") for r in found)
 
 
 def test_nothing_is_removed_without_yes(ok, experts):

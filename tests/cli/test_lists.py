@@ -62,6 +62,14 @@ def test_methods(as_json):
     assert found["herding"]["needs"] == ["network"]
 
 
+def test_the_keys_are_those_of_the_page(as_json, documented):
+    for command in ("plugins", "problems", "methods"):
+        assert all(record.keys() == documented(command) for record in as_json(command)), command
+    assert as_json("problems", "toy/dots").keys() == documented("problems NAME")
+    assert as_json("methods", "dm").keys() == documented("methods NAME")
+    assert as_json("cache", "prune", "--older-than", "0").keys() == documented("cache prune")
+
+
 def test_a_method(as_json, ok):
     described = as_json("methods", "dm")
     options = {o["name"]: o for o in described["options"]}

@@ -55,8 +55,9 @@ def test_a_set_weighs_no_more_than_it_may(ok, tmp_path, method):
     assert open_artifact(tmp_path / "set").bytes == 64  # 4 rows of 2 x 4 bytes, and 8 for the class of each
 
 
-def test_evaluate(as_json, ok, distilled):
+def test_evaluate(as_json, ok, documented, distilled):
     report = as_json("evaluate", distilled, "--seeds", 2, "--model", "narrow", "--model", "wide")
+    assert report.keys() == documented("evaluate")
     for kind in ("scores", "baselines"):
         assert [s["model"] for s in report[kind]] == ["narrow", "wide"]
         for s in report[kind]:
@@ -179,8 +180,9 @@ def test_export_where_the_plugin_is_gone(ddcore, distilled, monkeypatch):
     assert "without the problem" in result.stderr
 
 
-def test_estimate(as_json, ok):
+def test_estimate(as_json, ok, documented):
     found = as_json("estimate", "toy/dots", "--method", "dm", "--ipc", 1, "--steps", 30)
+    assert found.keys() == documented("estimate")
     assert found["steps"] == 30
     assert found["seconds"] == pytest.approx(found["setup_seconds"] + 30 * found["seconds_per_step"])
     assert found["disk_bytes"] > 0
@@ -199,12 +201,12 @@ epochs = 1
 """
 
 
-def test_compare(as_json, ok, tmp_path):
+def test_compare(as_json, ok, documented, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     rows = as_json("compare", "sweep.toml", "--out", "table")
     assert [(r["method"], r["ipc"]) for r in rows] == [(m, n) for m in ("dm", "k-means", "random") for n in (1, 2)]
     for row in rows:
-        assert {"problem", "method", "ipc", "metric", "mean", "std", "seeds", "protocol"} <= row.keys()
+        assert row.keys() == documented("compare")
     before = {f: f.stat().st_mtime_ns for f in tmp_path.glob("table/cells/**/cell.json")}
     assert len(before) == 6
     shown = ok("compare", "sweep.toml", "--out", "table").stdout
