@@ -20,7 +20,7 @@ from .problem import Metric, Problem
 from .recipes import Recipe
 from .report import Fair, Score
 
-__all__ = ["Hardened", "bounded", "fraction", "judge", "judge_all", "normalised", "trainings"]
+__all__ = ["Hardened", "bounded", "fraction", "judge_all", "normalised", "trainings"]
 B = TypeVar("B")
 Run = tuple[str, str, int]  # model, what is trained, seed
 
@@ -93,20 +93,17 @@ def judge_all(
 ) -> tuple[Fair, ...]:
     """The fair scores of each model by each of the task's metrics whose range has two ends, from what the trainings found."""
     metrics = [metric for metric in problem.task.metrics if bounded(metric)]
-    return tuple(judge(problem, synthetic, found, ceilings, model, metric) for model in models for metric in metrics)
+    return tuple(_judge(problem, synthetic, found, ceilings, model, metric) for model in models for metric in metrics)
 
 
-def judge(
+def _judge(
     problem: Problem[Any],
     synthetic: Synthetic[Any],
     found: Mapping[Run, Mapping[str, float]],
     ceilings: Sequence[Score],
     model: str,
-    metric: Metric | None = None,
+    metric: Metric,
 ) -> Fair:
-    """The fair scores of a model by a metric, by default the task's main one."""
-    metric = metric or problem.task.metrics[0]
-
     def mean(kind: str) -> float | None:
         values = [fraction(metric, v[metric.name]) for (m, k, _), v in found.items() if (m, k) == (model, kind)]
         return fmean(values) if values else None
