@@ -14,8 +14,6 @@ from ddcore.seeds import generator, stream, torch_seeded
 from .store import kept, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .corpus import Corpus
     from .tokens import TokenSpace
 
@@ -26,26 +24,30 @@ ROWS = 32
 
 class LanguageModel(nn.Module):
     """A GRU over the frozen table that begins with a vector of the class, as DiLM's generator begins with `<bos_class>`, and
-    names the next token by the table itself. The end of a text is the token of padding."""
+    names the next token by the table itself. The end of a text is the token of padding, whose row in the table is 0: it has a
+    learned vector."""
 
     table: Tensor
 
     def __init__(self, space: TokenSpace, classes: int, hidden: int = 256) -> None:
         super().__init__()
         self.register_buffer("table", space.table, persistent=False)
-        self.end, self.first = space.pad, len(space.beginning)
+        self.end = space.pad
         self.forbidden = sorted(space.special - {space.pad})
         self.classes = nn.Embedding(classes, space.width)
         self.gru = nn.GRU(space.width, hidden, batch_first=True)
         self.out = nn.Linear(hidden, space.width)
         self.bias = nn.Parameter(torch.zeros(len(space.table)))
+        self.last = nn.Parameter(torch.randn(space.width))
 
     def logits(self, states: Tensor) -> Tensor:  # (..., hidden) -> (..., V)
         """Of the next token."""
-        found: Tensor = self.out(states) @ self.table.T + self.bias
+        h = self.out(states)
+        found: Tensor = h @ self.table.T + self.bias
+        found[..., self.end] += h @ self.last
         return found
 
-    def losses(self, ids: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (n, t) without what begins a text, (n,)
+    def losses(self, ids: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (n, t) bare texts, (n,)
         """The negative log-likelihood of each token and of the end, (n, t + 1), and which of them count."""
         n = len(ids)
         following = torch.cat([ids, ids.new_full((n, 1), self.end)], 1)
@@ -125,15 +127,10 @@ def corpus_language_model(space: TokenSpace, corpus: Corpus, steps: int) -> Lang
         with torch.enable_grad(), torch_seeded("language model"):
             model = LanguageModel(space, classes)
             y = torch.tensor([corpus.y[i] for i in corpus.splits["train"]])
-            train_language_model(model, plain(space, corpus.train), y, steps)
+            train_language_model(model, space.bare(space.encode(corpus.train)), y, steps)
         return {name: x.detach() for name, x in model.state_dict().items()}
 
     model = LanguageModel(space, classes)
-    key = key_of("gru-lm@2", space.name, corpus.digest, steps)
+    key = key_of("gru-lm@3", space.name, corpus.digest, steps)
     model.load_state_dict(kept(key, "language model of the corpus", make))
     return model
-
-
-def plain(space: TokenSpace, texts: Sequence[str | tuple[str, str]]) -> Tensor:  # (n, t)
-    """Token ids without what begins every text."""
-    return space.encode(texts)[:, len(space.beginning) :]

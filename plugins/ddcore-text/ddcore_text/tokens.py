@@ -62,12 +62,46 @@ class TokenSpace:
         """The token of each id."""
         return [self.tokenizer.id_to_token(i) or "" for i in range(len(self.table))]
 
-    @cached_property
+    @property
     def beginning(self) -> list[int]:
         """What stands before every text: [CLS], or nothing (GPT-2)."""
-        ids: list[int] = self._ready.encode("a").ids
-        first = ids[0] if ids else self.pad
-        return [first] if first in self.special else []
+        return self._marks[0]
+
+    @property
+    def ending(self) -> list[int]:
+        """What stands behind every text: [SEP] of a checkpoint's vocabulary, or nothing."""
+        return self._marks[1]
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text at most, without what begins and what ends it."""
+        return self.length - len(self.beginning) - len(self.ending)
+
+    def bare(self, ids: Tensor) -> Tensor:  # (n, t) -> (n, t - marks), padded at the end
+        """Token ids without what begins and what ends every text."""
+        a, b = len(self.beginning), len(self.ending)
+        text = ids[:, a : ids.shape[1] - b]
+        n = (ids != self.pad).sum(1, keepdim=True) - a - b
+        return text.masked_fill(torch.arange(text.shape[1], device=ids.device) >= n, self.pad)
+
+    def framed(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Token ids (n, t) or vectors (n, t, d) of bare texts, whose last positions may be padding (mask (n, t)), with what
+        begins and what ends every text; and which positions count then."""
+        a, b, t = len(self.beginning), len(self.ending), x.shape[1]
+        marks = torch.tensor([*self.beginning, *self.ending], dtype=torch.int64, device=x.device)
+        frame = (marks if x.ndim == 2 else self.table.to(x)[marks]).expand(len(x), *(-1 for _ in x.shape[1:]))
+        whole = torch.cat([frame[:, :a], x, frame[:, a:]], 1)
+        n, at = mask.sum(1, keepdim=True), torch.arange(a + t + b, device=x.device)
+        order = torch.where(at < a + n, at, torch.where(at < a + n + b, at + t - n, at - b))  # text, end, padding
+        return whole[torch.arange(len(x), device=x.device).unsqueeze(1), order], at < a + n + b
+
+    @cached_property
+    def _marks(self) -> tuple[list[int], list[int]]:
+        self._ready.no_truncation()
+        text = self._ready.encode("a")
+        self._ready.enable_truncation(self.length)
+        words = [i for i, mark in enumerate(text.special_tokens_mask) if not mark] or [len(text.ids)]
+        return text.ids[: words[0]], [i for i in text.ids[words[-1] + 1 :] if i != self.pad]
 
     @cached_property
     def _ready(self) -> Any:

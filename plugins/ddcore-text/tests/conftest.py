@@ -53,6 +53,14 @@ def token_problem(first: str = "textcnn", length: int = 12) -> Problem[Rows]:
     return replace(problem, models={first: models[first], **models})
 
 
+def pair_problem() -> Problem[Rows]:
+    """Each text of the small corpus as a pair: its first two words, and the others."""
+    alone = small()
+    halves = [tuple(" ".join(part) for part in (text.split()[:2], text.split()[2:])) for text in alone.texts]
+    paired = corpus({"train": (halves, list(alone.y))}, alone.class_names, source="pairs")
+    return replace(text_problem(paired, length=12, width=16), name="text/pairs")
+
+
 def sentence_problem() -> Problem[Rows]:
     """The small corpus as sentence vectors."""
     return replace(text_problem(small(), space="sentence"), name="text/small")
@@ -75,6 +83,12 @@ def corpus_of():
 def tokens(_cache):
     """The function that makes a small problem of tokens."""
     return token_problem
+
+
+@pytest.fixture(scope="session")
+def pairs(_cache):
+    """A small problem of pairs of texts."""
+    return pair_problem()
 
 
 @pytest.fixture(scope="session")

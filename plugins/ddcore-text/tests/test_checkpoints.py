@@ -1,4 +1,4 @@
-"""Checkpoints: their tables, networks and sentence vectors, and what does not fit."""
+"""Checkpoints: their tables, networks and sentence vectors, what ends their texts, and what does not fit."""
 
 import random
 from dataclasses import replace
@@ -7,11 +7,16 @@ from importlib.util import find_spec
 import pytest
 import torch
 from ddcore_text.checkpoints import found_checkpoint
+from ddcore_text.corpus import corpus
 from ddcore_text.data import token_space
+from ddcore_text.language_model import corpus_language_model
+from ddcore_text.methods.gradmm import readable
 from ddcore_text.models import Encoded
+from ddcore_text.parametrizations import GeneratedTexts, vocabulary_set
 from ddcore_text.problems import text_problem
 from ddcore_text.sentence import checkpoint_vectors
 from ddcore_text.tokens import train_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 import ddcore
 from ddcore.errors import ArtifactError, DataError, OptionError
@@ -20,9 +25,13 @@ from ddcore.imports import transformers
 
 @pytest.fixture(scope="module")
 def checkpoint(corpus_of, tmp_path_factory):
-    """A random BERT of one layer with a tokenizer of the corpus."""
+    """A random BERT of one layer with a tokenizer of the corpus, whose texts end in [SEP] as BERT's do."""
     hf, folder = transformers(), tmp_path_factory.mktemp("checkpoint")
     words = train_tokenizer(corpus_of().train, 100)
+    ids = [(mark, words.token_to_id(mark)) for mark in ("[CLS]", "[SEP]")]
+    words.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ids
+    )
     marks = {
         "pad_token": "[PAD]",
         "unk_token": "[UNK]",
@@ -83,6 +92,47 @@ def test_a_method_runs_on_its_network(problem):
     options = {"steps": 2, "n_real": 8, "start": "real"}
     made = ddcore.distill(problem, "text/attention-labels", ipc=1, options=options)
     assert made.tensors["attention"].shape[1:4] == (1, 2, 1)  # one layer, two heads, the first word
+
+
+def test_what_ends_a_text_is_taken_off_and_put_back(problem):
+    space = token_space(problem)
+    assert [space.words[i] for i in (*space.beginning, *space.ending)] == ["[CLS]", "[SEP]"]
+    said = ["rain", "the song and the bread", "the rain and " * 9]  # the last is cut to 12 tokens
+    ids = space.encode(said)
+    bare = space.bare(ids)
+    assert not set(bare.flatten().tolist()) & (space.special - {space.pad})
+    assert [int((row != space.pad).sum()) for row in bare] == [1, 5, 10]
+    framed, mask = space.framed(bare, bare != space.pad)
+    assert torch.equal(framed, ids)
+    assert torch.equal(mask, ids != space.pad)
+    vectors, same = space.framed(space.table[bare], bare != space.pad)
+    assert torch.equal(vectors, space.table[ids])
+    assert torch.equal(same, mask)
+
+
+def test_distributions_over_the_words_of_real_texts_are_those_texts(problem):
+    space, ids = token_space(problem), [problem.data.ids(g)[0] for g in problem.data.groups]
+    real = problem.data.take(ids)
+    made = vocabulary_set(space, dict.fromkeys(problem.data.groups, 1), real, random.Random(0), relaxation="gumbel")
+    assert [row.text for row in made.readings()] == problem.data.texts(ids)
+    batch = made.batch()
+    assert torch.equal(batch.mask, real.mask)
+    assert torch.allclose(batch.x[batch.mask], space.table[real.x[real.mask]], atol=1e-5)
+
+
+def test_the_end_of_a_text_is_learned_behind_its_last_word(problem):
+    space, said = token_space(problem), ["rain snow", "wind storm"] * 8
+    short = corpus({split: (said, [0, 1] * 8) for split in ("train", "val", "test")}, ["a", "b"], source="here")
+    model = corpus_language_model(space, short, 30)
+    losses, counts = model.losses(space.bare(space.encode(said[:2])), torch.tensor([0, 1]))
+    assert counts.sum(1).tolist() == [3, 3]
+    assert losses[:, 2].max() < 1.0  # in nats; behind a mark that is never written it would be far above
+    made = GeneratedTexts(space, {0: 10, 1: 10}, model)
+    batch = made.batch(rng=random.Random(0))
+    assert torch.equal(batch.x, space.encode([row.text for row in made.readings()]))
+    assert batch.mask.sum(1).double().mean() < 6  # of 12; the texts have 4
+    chosen = readable(space, made.model, space.table[batch.x], batch.mask, batch.y, 1)
+    assert torch.equal(chosen, batch.x)  # words are projected to themselves, between the same marks
 
 
 def test_texts_longer_than_the_network_are_asked_for_in_vain(corpus_of, checkpoint):

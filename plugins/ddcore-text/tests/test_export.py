@@ -46,6 +46,18 @@ def test_a_hugging_face_set_has_texts_and_class_names(problem, tmp_path):
     assert found["label"][0] == pytest.approx(soft.tensors["y"][0].tolist())
 
 
+def test_pairs_leave_as_pairs_and_are_read_again(pairs, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    made = ddcore.distill(pairs, "random", ipc=5)
+    said = pairs.data.texts(made.tensors["ids"].tolist())
+    file = export(made, "jsonl", tmp_path / "a.jsonl", pairs)
+    assert [(row["text"], row["pair"]) for row in lines(file)] == said
+    again = ddcore.load("text/csv", data=file, width=4)
+    assert again.data.texts(range(len(said))) == said
+    found = datasets.load_from_disk(str(export(made, "hf", tmp_path / "set", pairs)))
+    assert list(zip(found["text"], found["pair"], strict=True)) == said
+
+
 def test_vectors_are_no_text(problem, tmp_path):
     made = ddcore.distill(problem, "dm", ipc=1, steps=1)
     with pytest.raises(NotSupported, match="vectors and no words"):

@@ -4,7 +4,10 @@ import json
 
 import pytest
 import torch
-from ddcore_text.parametrizations import texts_of
+from ddcore_text.data import token_space
+from ddcore_text.language_model import LanguageModel, corpus_language_model
+from ddcore_text.objectives import GeneratorMatching
+from ddcore_text.parametrizations import GeneratedTexts, texts_of
 
 import ddcore
 from ddcore.errors import NotSupported
@@ -38,6 +41,61 @@ def test_methods_of_tokens_run_and_are_reopened(problem, method, preset, tmp_pat
     assert "== weather" in made.files["sentences.txt"].decode()
     report = ddcore.evaluate(made, problem, seeds=1, models=["bag"])
     assert 0 <= report.scores[0].values[0] <= 1
+
+
+OTHER = {  # what SMALL does not choose, and the labels that come of it
+    "text/attention-labels": ({"labels": "hard", "attention": "none"}, "ids"),
+    "text/attention-labels, unrestricted": ({"labels": "unrestricted", "attention": "none"}, "values"),
+    "text/tdd": ({"labels": "hard"}, "ids"),
+    "text/vocab-distill": ({"relaxation": "softmax", "start": "noise", "labels": "hard"}, "ids"),
+    "text/k-medoids": ({"encoder": "corpus"}, "ids"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_other_options_run_and_are_reopened(problem, case, tmp_path):
+    method, (options, kind) = case.partition(",")[0], OTHER[case]
+    made = ddcore.distill(problem, method, ipc=1, options={**SMALL[method], **options})
+    made.save(tmp_path / "set")
+    assert made.manifest["label_kind"] == kind
+    again = ddcore.open(tmp_path / "set").synthetic(problem).batch()
+    assert torch.equal(again.x, made.synthetic(problem).batch().x)
+    if kind == "values":
+        learned = made.tensors["values"]
+        assert learned.argmax(1).tolist() == [0, 1, 2]
+        assert not torch.equal(learned, learned.round())  # from one-hot to values of any sign
+
+
+@pytest.mark.parametrize("labels", ["hard", "unrestricted"])
+def test_attention_is_labelled_beside_labels_of_any_kind(problem, labels):
+    options = {**SMALL["text/attention-labels"], "labels": labels}
+    made = ddcore.distill(problem, "text/attention-labels", ipc=1, options=options)
+    again = made.synthetic(problem)
+    assert again.label_kind == "attention"
+    assert again.labels.kind == ("ids" if labels == "hard" else "values")
+    assert again.batch().attention is not None
+
+
+def test_methods_that_write_texts_refuse_pairs_and_the_others_do_not(pairs):
+    for method in ("text/dilm", "text/gradmm", "text/vocab-distill"):
+        with pytest.raises(NotSupported, match="its rows are pairs of texts"):
+            ddcore.distill(pairs, method, ipc=1, options=SMALL[method])
+    made = ddcore.distill(pairs, "text/tdd", ipc=1, options={"steps": 1, "n_real": 8})
+    assert made.tensors["x"].isfinite().all()
+    ranked = ddcore.distill(pairs, "text/rank-by-lm", ipc=1, options=SMALL["text/rank-by-lm"])
+    assert all(len(text) == 2 for text in pairs.data.texts(ranked.tensors["ids"].tolist()))
+
+
+def test_the_most_likely_texts_are_those_of_the_lowest_loss(problem):
+    space, corpus = token_space(problem), problem.data.corpus
+    steps = SMALL["text/rank-by-lm"]["train_steps"]
+    made = ddcore.distill(problem, "text/rank-by-lm", ipc=2, options={"train_steps": steps})
+    model, chosen = corpus_language_model(space, corpus, steps), made.tensors["ids"].tolist()
+    for g in problem.data.groups:
+        ids = problem.data.ids(g)
+        tokens = space.bare(space.encode(problem.data.texts(ids)))
+        rates = model.rates(tokens, torch.full((len(ids),), g)).tolist()
+        assert chosen[2 * g : 2 * g + 2] == [ids[k] for k in sorted(range(len(ids)), key=rates.__getitem__)[:2]]
 
 
 def test_a_run_is_a_function_of_its_seed(problem):
@@ -88,11 +146,6 @@ def test_written_texts_are_stored_as_text(problem):
 
 
 def test_generator_matching_moves_the_generator(problem):
-    from ddcore_text.data import token_space
-    from ddcore_text.language_model import LanguageModel
-    from ddcore_text.objectives import GeneratorMatching
-    from ddcore_text.parametrizations import GeneratedTexts
-
     torch.manual_seed(0)
     space = token_space(problem)
     made = GeneratedTexts(space, dict.fromkeys(problem.data.groups, 1), LanguageModel(space, 3, hidden=8))
@@ -108,8 +161,19 @@ def test_centres_of_sentence_vectors_are_cluster_means(sentences):
     made = ddcore.distill(problem, "text/lm-embedding", ipc=1)
     for row, g in zip(made.tensors["x"], problem.data.groups, strict=True):
         assert torch.allclose(row, problem.data.take(problem.data.ids(g)).x.mean(0), atol=1e-4)
-    nearest = ddcore.distill(problem, "text/lm-embedding", ipc=2, options={"decode": "nearest"})
-    assert nearest.tensors["ids"].unique().numel() == 6
+    centres, half, whole, nearest = (
+        ddcore.distill(problem, "text/lm-embedding", ipc=2, options=options).tensors
+        for options in ({}, {"shrink": 0.5}, {"shrink": 1.0}, {"decode": "nearest"})
+    )
+    for g in problem.data.groups:
+        rows, ids = slice(2 * g, 2 * g + 2), list(problem.data.ids(g))
+        x = problem.data.take(ids).x
+        assert torch.allclose(whole["x"][rows], x.mean(0).expand(2, -1), atol=1e-5)
+        assert torch.allclose(half["x"][rows], (centres["x"][rows] + x.mean(0)) / 2, atol=1e-5)
+        left = dict(zip(ids, x, strict=True))
+        for centre, chosen in zip(centres["x"][rows], nearest["ids"][rows].tolist(), strict=True):
+            assert chosen == min(left, key=lambda i: float((left[i] - centre).norm()))
+            del left[chosen]  # no text stands for two
 
 
 def test_methods_refuse_the_other_space(problem, sentences):

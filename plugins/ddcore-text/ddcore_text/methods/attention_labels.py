@@ -12,7 +12,7 @@ from ddcore.errors import NotSupported
 from ddcore.methods import Method
 from ddcore.options import Options
 
-from .prescribed import _without_words
+from .shared import without_words
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -125,5 +125,5 @@ ATTENTION_LABELS = Method(
     options=AttentionLabelsOptions,
     plan=_plan,
     presets={"quick": _quick, "paper": _paper},
-    refuses=_without_words,
+    refuses=without_words,
 )

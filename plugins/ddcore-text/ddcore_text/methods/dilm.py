@@ -10,7 +10,7 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
-from .prescribed import _without_words
+from .shared import as_it_is, without_single_texts
 
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
@@ -96,11 +96,6 @@ def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any
     return {"train_steps": 250, "steps": 40, "lr": 1e-4, "n_syn": 16, "n_real": 64, "inner": 5, "overgenerate": 10}
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 DILM = Method(
     name="text/dilm",
     summary="A language model learns to write texts whose gradients are those of real ones.",
@@ -109,7 +104,7 @@ DILM = Method(
     "Distillation, NAACL Findings 2024",
     options=DiLMOptions,
     plan=_plan,
-    presets={"quick": _quick, "paper": _as_it_is},
+    presets={"quick": _quick, "paper": as_it_is},
     needs=("generator",),
-    refuses=_without_words,
+    refuses=without_single_texts,
 )

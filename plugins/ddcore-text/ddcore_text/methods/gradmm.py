@@ -11,7 +11,7 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
-from .prescribed import _without_words
+from .shared import as_it_is, without_single_texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,23 +53,24 @@ def readable(
     space: TokenSpace, model: LanguageModel, x: Tensor, mask: Tensor, y: Tensor, top_k: int
 ) -> Tensor:  # (n, t, d), (n, t), (n,) -> (n, t)
     """Token ids, from left to right: of the `top_k` words nearest to a vector by cosine, the one that the language model finds
-    most likely after what was chosen. What begins every text stays."""
+    most likely after what was chosen. What begins and what ends every text stays."""
     import torch
     import torch.nn.functional as F
 
-    table, first = space.table.to(x), len(space.beginning)
+    table, a, b = space.table.to(x), len(space.beginning), len(space.ending)
+    x, n = x[:, a : x.shape[1] - b], mask.sum(1, keepdim=True) - a - b
     near = F.normalize(x, dim=-1) @ F.normalize(table, dim=-1).T  # (n, t, V)
     near[..., sorted(space.special)] = -torch.inf
     candidates = near.topk(min(top_k, near.shape[-1] - len(space.special)), dim=-1).indices  # (n, t, k)
-    ids = torch.full(mask.shape, space.pad, device=x.device)
-    ids[:, :first] = torch.tensor(space.beginning, device=x.device)
+    ids = torch.full(x.shape[:2], space.pad, device=x.device)
     e, state = model.classes(y).unsqueeze(1), None
-    for t in range(first, x.shape[1]):
+    for t in range(x.shape[1]):
         out, state = model.gru(e, state)
         likely = model.logits(out[:, 0]).gather(1, candidates[:, t])
         ids[:, t] = candidates[:, t].gather(1, likely.argmax(1, keepdim=True)).squeeze(1)
         e = model.table[ids[:, t]].unsqueeze(1)
-    return ids.masked_fill(~mask, space.pad)
+    inner = torch.arange(x.shape[1], device=x.device) < n
+    return space.framed(ids.masked_fill(~inner, space.pad), inner)[0]
 
 
 def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptions) -> Plan:
@@ -96,10 +97,10 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
     def noise(work: Work[Any]) -> Synthetic[Any]:
         made = work.problem.synthetic(work.counts, None, work.rng("start"))
         assert isinstance(made, EmbeddingSequences)
-        first = len(space.beginning)
-        t = min(first + (options.words or space.length), space.length)
-        x = torch.cat([space.table[space.beginning].expand(len(made.x), -1, -1), made.x.detach()[:, first:t]], 1)
-        return EmbeddingSequences(work.counts, x, torch.ones(x.shape[:2], dtype=torch.bool))
+        t = min(options.words or space.room, space.room)
+        x = made.x.detach()[:, :t]
+        x, mask = space.framed(x, torch.ones(x.shape[:2], dtype=torch.bool))
+        return EmbeddingSequences(work.counts, x, mask)
 
     def objective(work: Work[Any]) -> NearWords:
         synthetic = work.synthetic
@@ -131,11 +132,6 @@ def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any
     return {**short, "lr": 0.05, "rho": 0.002, "top_k": 5, "start": "real"}
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 GRADMM = Method(
     name="text/gradmm",
     summary="Vectors match the classifier's gradient while they are drawn to words that read well.",
@@ -144,7 +140,7 @@ GRADMM = Method(
     "Models via Gradient Matching, ICML 2025",
     options=GradMMOptions,
     plan=_plan,
-    presets={"quick": _quick, "paper": _as_it_is},
+    presets={"quick": _quick, "paper": as_it_is},
     needs=("language model",),
-    refuses=_without_words,
+    refuses=without_single_texts,
 )

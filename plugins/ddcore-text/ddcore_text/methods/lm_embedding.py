@@ -10,6 +10,8 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
+from .shared import as_it_is
+
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Work
     from ddcore.parametrizations import Synthetic
@@ -71,11 +73,6 @@ def _without_vectors(problem: Problem[Any]) -> str | None:
     return None if isinstance(text_data(problem.data), VectorData) else 'its rows are tokens: space = "sentence"'
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 LM_EMBEDDING = Method(
     name="text/lm-embedding",
     summary="Centres of each class in the space of a frozen encoder, read as the nearest text.",
@@ -83,6 +80,6 @@ LM_EMBEDDING = Method(
     paper="Tao, Kong, Kan and Callot, Textual Dataset Distillation via Language Model Embedding, EMNLP Findings 2024",
     options=LMEmbeddingOptions,
     plan=_plan,
-    presets={"quick": _as_it_is, "paper": _as_it_is},
+    presets={"quick": as_it_is, "paper": as_it_is},
     refuses=_without_vectors,
 )

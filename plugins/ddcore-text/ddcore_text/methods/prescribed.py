@@ -11,6 +11,8 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
+from .shared import as_it_is, without_single_texts, without_words
+
 if TYPE_CHECKING:
     from ddcore.methods.plan import Plan, Stage, Work
     from ddcore.parametrizations import Synthetic
@@ -72,11 +74,6 @@ def _through_training(
     return Plan((*start, stage))
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The defaults."""
-    return {}
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # TDD
 
@@ -92,12 +89,6 @@ def _tdd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str,
     return {"steps": 100, "lr": 0.05, "n_real": 128, "start": "real", "step_size": 0.1, "epochs": 5, "labels": "soft"}
 
 
-def _without_words(problem: Problem[Any]) -> str | None:
-    from ..data import TokenData, text_data
-
-    return None if isinstance(text_data(problem.data), TokenData) else 'its rows are sentence vectors: space = "tokens"'
-
-
 PAPER_TDD = "Sucholutsky and Schonlau, Soft-Label Dataset Distillation and Text Dataset Distillation, IJCNN 2021"
 PAPER_SAHNI = "Sahni and Patel, Exploring Multilingual Text Data Distillation, arXiv 2023"
 
@@ -108,8 +99,8 @@ TDD = Method(
     paper=f"{PAPER_TDD}; Li and Li, Data Distillation for Text Classification, arXiv 2021",
     options=TDDOptions,
     plan=_tdd,
-    presets={"quick": _tdd_quick, "paper": _as_it_is},
-    refuses=_without_words,
+    presets={"quick": _tdd_quick, "paper": as_it_is},
+    refuses=without_words,
 )
 
 
@@ -175,8 +166,8 @@ SKIP_LOOKUP = Method(
     paper=PAPER_SAHNI,
     options=SkipLookupOptions,
     plan=_skip_lookup,
-    presets={"quick": _behind_quick, "paper": _as_it_is},
-    refuses=_without_words,
+    presets={"quick": _behind_quick, "paper": as_it_is},
+    refuses=without_words,
 )
 VOCAB_DISTILL = Method(
     name="text/vocab-distill",
@@ -185,6 +176,6 @@ VOCAB_DISTILL = Method(
     paper=PAPER_SAHNI,
     options=VocabDistillOptions,
     plan=_vocab_distill,
-    presets={"quick": _vocab_quick, "paper": _as_it_is},
-    refuses=_without_words,
+    presets={"quick": _vocab_quick, "paper": as_it_is},
+    refuses=without_single_texts,
 )

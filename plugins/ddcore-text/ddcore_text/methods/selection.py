@@ -11,6 +11,8 @@ from pydantic import Field
 from ddcore.methods import Method
 from ddcore.options import Options
 
+from .shared import as_it_is
+
 if TYPE_CHECKING:
     import random
 
@@ -90,7 +92,7 @@ def _rank_by_lm(problem: Problem[Any], counts: Mapping[int, int], options: RankB
     from ddcore.parametrizations import Selected
 
     from ..data import TokenData, text_data
-    from ..language_model import corpus_language_model, plain
+    from ..language_model import corpus_language_model
     from ..tokens import corpus_space
 
     def choose(problem: Problem[Any], counts: Mapping[int, int], rng: random.Random) -> Selected[Any]:
@@ -102,7 +104,7 @@ def _rank_by_lm(problem: Problem[Any], counts: Mapping[int, int], options: RankB
         for g, n in counts.items():
             ids = list(problem.data.ids(g))
             y = torch.full((len(ids),), g)
-            tokens = plain(space, data.texts(ids))
+            tokens = space.bare(space.encode(data.texts(ids)))
             with torch.no_grad():
                 rates = [model.rates(a, b) for a, b in zip(tokens.split(256), y.split(256), strict=True)]
             picked[g] = [ids[i] for i in torch.cat(rates).argsort(stable=True)[:n].tolist()]
@@ -111,12 +113,8 @@ def _rank_by_lm(problem: Problem[Any], counts: Mapping[int, int], options: RankB
     return Plan((Select(choose),))
 
 
-def _as_it_is(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    return {}
-
-
 PAPER = "Maekawa, Kosugi, Funakoshi and Okumura, DiLM: Distilling Dataset into Language Model, NAACL Findings 2024 (a baseline)"
-_method = partial(Method, family="selection", paper=PAPER, presets={"quick": _as_it_is, "paper": _as_it_is})
+_method = partial(Method, family="selection", paper=PAPER, presets={"quick": as_it_is, "paper": as_it_is})
 K_MEDOIDS = _method(
     name="text/k-medoids",
     summary="Real texts nearest to the k-means clusters of their class, by a frozen encoder.",

@@ -35,15 +35,13 @@ class GeneratedTexts(Synthetic[Rows]):
         self.of = [g for g, n in counts.items() for _ in range(n)]
 
     def write(self, y: Tensor, rng: random.Random) -> Tensor:  # (n,) -> (n, t)
-        """Token ids of new texts of the classes y, without what begins every text."""
-        first = len(self.space.beginning)
-        return self.model.sample(y, self.space.length - first, rng)
+        """Token ids of new texts of the classes y, without what begins and ends every text."""
+        return self.model.sample(y, self.space.room, rng)
 
     def sentences(self, tokens: Tensor, y: Tensor) -> Sentences:  # (n, t), (n,)
         """Written tokens as networks read them."""
-        first = torch.tensor(self.space.beginning, dtype=tokens.dtype, device=tokens.device).expand(len(tokens), -1)
-        x = torch.cat([first, tokens], 1)
-        return Sentences(x, y, mask=x != self.space.pad)
+        x, mask = self.space.framed(tokens, tokens != self.space.pad)
+        return Sentences(x, y, mask=mask)
 
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> Rows:
         y = torch.tensor([self.of[i] for i in ids], device=self.log_step_size.device)

@@ -29,14 +29,13 @@ Relaxation = Literal["softmax", "gumbel"]
 
 
 class VocabularyDistributions(RowSynthetic):
-    r"""Logits (n, t, words) over the vocabulary's words, behind what begins every text. What a network reads is the expected
-    vector, softmax(logits / \tau) E, or with "gumbel" the vector of a word that is drawn, with the gradient of the relaxed one
-    (Jang et al. 2017); without an `rng` it is the most likely word."""
+    r"""Logits (n, t, words) over the vocabulary's words, between what begins and what ends every text. What a network reads is
+    the expected vector, softmax(logits / \tau) E, or with "gumbel" the vector of a word that is drawn, with the gradient of the
+    relaxed one (Jang et al. 2017); without an `rng` it is the most likely word."""
 
     parametrization = "text/vocabulary"
     mask: Tensor  # (n, t)
     words: Tensor  # (words, d), their rows of the table
-    first: Tensor  # (marks, d)
 
     def __init__(
         self,
@@ -53,7 +52,6 @@ class VocabularyDistributions(RowSynthetic):
         self.space, self.relaxation, self.temperature = space, relaxation, temperature
         self.register_buffer("mask", mask.clone())
         self.register_buffer("words", space.table[_words(space)], persistent=False)
-        self.register_buffer("first", space.table[space.beginning], persistent=False)
 
     def take(self, ids: Sequence[int], rng: random.Random | None = None) -> Rows:
         at = list(ids)
@@ -62,10 +60,8 @@ class VocabularyDistributions(RowSynthetic):
             p = straight_through_gumbel(logits, self.temperature, rng)
         else:
             p = (logits / self.temperature).softmax(-1)
-        e = p @ self.words  # (n, t, d)
-        first = self.first.expand(len(at), -1, -1)
-        mask = torch.cat([mask.new_ones(first.shape[:2]), mask], 1)
-        return Sentences(torch.cat([first, e], 1), *self.labels.rows(ids), mask=mask)
+        e, mask = self.space.framed(p @ self.words, mask)
+        return Sentences(e, *self.labels.rows(ids), mask=mask)
 
     @torch.no_grad()
     def readings(self) -> list[Reading]:
@@ -109,19 +105,20 @@ def straight_through_gumbel(logits: Tensor, temperature: float, rng: random.Rand
 def vocabulary_set(
     space: TokenSpace, counts: Mapping[int, int], start: Rows | None, rng: random.Random, **how: Any
 ) -> VocabularyDistributions:
-    """Normal noise over all positions; or the words of real texts, each with a probability of about 0.88 of its own."""
-    words, n, first = _words(space), sum(counts.values()), len(space.beginning)
+    """Normal noise over all positions; or the words of real texts, each with a probability of about 0.88 of its own, and an
+    unknown one as any word."""
+    words, n = _words(space), sum(counts.values())
     if start is None:
-        shape = (n, space.length - first, len(words))
+        shape = (n, space.room, len(words))
         logits = torch.randn(shape, generator=generator(rng))
         return VocabularyDistributions(space, counts, logits, torch.ones(shape[:2], dtype=torch.bool), **how)
     place = torch.full((len(space.table),), -1)
     place[words] = torch.arange(len(words))
-    at = place[start.x[:, first:].cpu()]  # (n, t) numbers of words; -1 for marks and padding
+    ids = space.bare(start.x.cpu())
+    at = place[ids]  # (n, t) numbers of words; -1 for an unknown one and for padding
     known = at >= 0
     logits = F.one_hot(at.clamp_min(0), len(words)) * known.unsqueeze(-1) * (math.log(len(words)) + 2.0)
-    mask = start.x[:, first:].cpu() != space.pad
-    return VocabularyDistributions(space, counts, logits.float(), mask, **how)
+    return VocabularyDistributions(space, counts, logits.float(), ids != space.pad, **how)
 
 
 def _words(space: TokenSpace) -> list[int]:
