@@ -1,6 +1,8 @@
 """The parts of the methods against what they are defined by."""
 
+import math
 import random
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,16 +11,25 @@ from ddcore_text.augment import Mixup, TokenDropout
 from ddcore_text.batch import Sentences, TextClassification
 from ddcore_text.data import token_space
 from ddcore_text.heads import head_gradients
+from ddcore_text.kernels import bag_ntk
 from ddcore_text.language_model import LanguageModel, masked_mean_loss
 from ddcore_text.methods.gradmm import readable
 from ddcore_text.methods.selection import medoids
-from ddcore_text.objectives import text_weights
-from ddcore_text.parametrizations import VocabularyDistributions, WrittenTexts, texts_of, vocabulary_set
+from ddcore_text.objectives import GeneratorMatching, NearWords, text_weights
+from ddcore_text.parametrizations import (
+    GeneratedTexts,
+    VocabularyDistributions,
+    WrittenTexts,
+    texts_of,
+    vocabulary_set,
+)
 from ddcore_text.parametrizations.vocabulary import straight_through_gumbel
 from ddcore_text.tokens import word_vectors
 
 from ddcore.errors import NotSupported
-from ddcore.problem import Output
+from ddcore.loop import Run
+from ddcore.problem import Output, Subset
+from ddcore.seeds import generator
 
 
 def noise(*shape, seed=0):
@@ -74,6 +85,39 @@ def test_the_gradient_of_a_draw_is_that_of_the_relaxed_one():
     assert torch.allclose(straight, soft)
 
 
+def test_a_seeded_draw_and_its_gradient_are_those_of_the_definition():
+    logits, weights, tau = noise(3, 5).requires_grad_(), noise(3, 5, seed=1), 0.7
+    drawn = straight_through_gumbel(logits, tau, random.Random(3))
+    (found,) = torch.autograd.grad((drawn * weights).sum(), logits)
+    u = torch.rand(3, 5, generator=generator(random.Random(3)))
+    for i in range(3):
+        perturbed = [logits[i, j].item() - math.log(-math.log(float(u[i, j]))) for j in range(5)]
+        assert int(drawn[i].argmax()) == max(range(5), key=perturbed.__getitem__)
+        p = [math.exp(v / tau) for v in perturbed]
+        p = [v / sum(p) for v in p]
+        mean = sum(p[j] * float(weights[i, j]) for j in range(5))
+        slope = [
+            p[j] * (float(weights[i, j]) - mean) / tau for j in range(5)
+        ]  # d softmax / d logits, times the weights
+        assert found[i].tolist() == pytest.approx(slope, abs=1e-5)
+
+
+def test_drawn_vectors_are_on_average_the_expected_ones(tokens):
+    space = token_space(tokens())
+    words = [i for i in range(len(space.table)) if i not in space.special]
+    logits = 2 * noise(1, 2, len(words))
+    made = VocabularyDistributions(
+        space, {0: 1}, logits, torch.ones(1, 2, dtype=torch.bool), relaxation="gumbel", temperature=0.5
+    )
+    rng, n = random.Random(0), 1000
+    with torch.no_grad():
+        drawn = made.take([0] * n, rng).x[:, 1:]  # (n, 2, d), behind [CLS]
+    p = logits[0].softmax(-1)
+    mean = p @ space.table[words]
+    deviation = (p @ space.table[words].square() - mean.square()).sqrt() / n**0.5
+    assert torch.all((drawn.mean(0) - mean).abs() < 5 * deviation)
+
+
 def test_a_softmax_reads_the_expected_vector(tokens):
     problem = tokens()
     space = token_space(problem)
@@ -112,12 +156,13 @@ def test_texts_weigh_as_much_as_the_mean_of_their_token_losses_says(space):
     model = LanguageModel(space, 2, hidden=6)
     texts, y = [[7, 9, 8], [6], [12, 5]], torch.tensor([0, 0, 0])
     padded = torch.tensor([text + [space.pad] * (4 - len(text)) for text in texts])
-    means = []
+    names, means = space.table.clone(), []
+    names[space.pad] = model.last  # the end's own vector
     for text in texts:
         state, e, losses = None, model.classes(y[:1]).unsqueeze(1), []
         for token in [*text, space.pad]:
             out, state = model.gru(e, state)
-            p = ((model.out(out[0, 0]) @ space.table.T) + model.bias).softmax(0)
+            p = (model.out(out[0, 0]) @ names.T + model.bias).softmax(0)
             losses.append(-p[token].log().item())
             e = space.table[token].view(1, 1, -1)
         means.append(sum(losses) / len(losses))
@@ -163,6 +208,83 @@ def test_the_gradient_of_every_row_is_that_of_autograd(tokens):
         loss = torch.nn.functional.cross_entropy(net(batch).logits[i : i + 1], targets[i : i + 1])
         weight, bias = torch.autograd.grad(loss, [net.classifier.weight, net.classifier.bias])
         assert torch.allclose(found[i], torch.cat([weight, bias.unsqueeze(1)], 1), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def one_each(tokens):
+    """The small problem with one training text of each class: every draw of real rows is these."""
+    problem = tokens()
+    return replace(problem, data=Subset(problem.data, [problem.data.ids(g)[0] for g in problem.data.groups]))
+
+
+def gradient(problem, net, batch):
+    """Of the classifier's mean loss, by autograd."""
+    loss = problem.task.losses(net(batch), batch).mean()
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, [net.classifier.weight, net.classifier.bias])])
+
+
+def distance(a, b):
+    return 1 - float(a @ b / (a.norm() * b.norm()))
+
+
+def test_a_generator_is_matched_by_the_weighted_gradient_of_its_texts(one_each, space):
+    problem, tau, written = one_each, 0.5, {g: torch.tensor([[7, 9], [6, 0], [12, 5 + g]]) for g in range(3)}
+    torch.manual_seed(0)
+    net, model = problem.new_model(random.Random(0)), LanguageModel(space, 3, hidden=6)
+
+    class Written(GeneratedTexts):
+        def write(self, y, rng):
+            return written[int(y[0])]
+
+    class One:
+        def networks(self, problem, synthetic, run):
+            yield net
+
+    made = Written(space, dict.fromkeys(range(3), 1), model)
+    loss = next(GeneratorMatching(3, 1, tau, One()).losses(problem, made, Run(0)))
+    terms = []
+    for g, texts in written.items():
+        rates = [float(model.rates(text[None], torch.tensor([g])).detach()) for text in texts]
+        shares = [math.exp(-rate / tau) for rate in rates]
+        total = sum(
+            share / sum(shares) * gradient(problem, net, made.sentences(text[None], torch.tensor([g])))
+            for share, text in zip(shares, texts, strict=True)
+        )
+        terms.append(distance(total, gradient(problem, net, problem.data.take(problem.data.ids(g)))))
+    assert loss.item() == pytest.approx(sum(terms) / 3, abs=1e-5)
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_vectors_near_words_follow_the_method_of_multipliers(one_each):
+    problem, rho, seen = one_each, 0.3, []
+    start = replace(
+        problem.data.take(problem.data.ids()), x=noise(3, 4, 16), mask=torch.tensor([[True] * 3 + [False]] * 3)
+    )
+    synthetic = problem.synthetic(dict.fromkeys(range(3), 1), start, random.Random(0))
+
+    def project(v):
+        seen.append(v.clone())
+        return v.round()
+
+    run = Run(0)
+    losses = NearWords(project, inner=1, rho=rho, n_real=1, before=2).losses(problem, synthetic, run)
+    dual = torch.zeros_like(synthetic.x)
+    for _ in range(3):
+        loss, x = next(losses), synthetic.x.detach().clone()
+        assert torch.allclose(seen[-1], x + dual / rho, atol=1e-6)
+        z, net = (x + dual / rho).round(), run.state["net"].requires_grad_()
+        pull = sum(float((x - z + dual / rho)[i, j].square().sum()) for i in range(3) for j in range(3)) / 3
+        apart = [
+            distance(gradient(problem, net, synthetic.batch(g)), gradient(problem, net, problem.data.take([i])))
+            for g, i in enumerate(problem.data.ids())
+        ]
+        assert loss.item() == pytest.approx(sum(apart) / 3 + rho / 2 * pull, rel=1e-4)
+        (slope,) = torch.autograd.grad(loss, synthetic.x)
+        with torch.no_grad():
+            synthetic.x -= 0.5 * slope
+        dual = dual + rho * (synthetic.x.detach() - z)
+    assert len(seen) == 3
 
 
 def test_words_are_projected_to_themselves(space):
@@ -226,6 +348,22 @@ def test_dropped_words_are_masked_and_the_first_stays(tokens):
     assert 0.4 < float(rate) < 0.6
     alike = TokenDropout(0.5)(batch, 3).mask | ~batch.mask
     assert (alike[:, 1:4] == alike[0, 1:4]).all() or not batch.mask[:, 1:4].all()
+
+
+def test_more_padding_changes_neither_the_kernel_nor_mixup(tokens):
+    problem = tokens()
+    space, batch = token_space(problem), problem.data.take([problem.data.ids(g)[0] for g in problem.data.groups])
+    longer = replace(
+        batch,
+        x=torch.cat([batch.x, torch.full((3, 4), space.pad)], 1),
+        mask=torch.cat([batch.mask, torch.zeros(3, 4, dtype=torch.bool)], 1),
+    )
+    assert torch.allclose(bag_ntk(space, longer, batch), bag_ntk(space, batch, batch), atol=1e-5)
+    mixed, same = (Mixup(3, space, alpha=1.0)(b, 4) for b in (batch, longer))
+    assert torch.equal(same.x[:, : batch.x.shape[1]], mixed.x)
+    assert not same.x[:, batch.x.shape[1] :].any()
+    e = space.table[batch.x] * batch.mask.unsqueeze(-1)
+    assert torch.allclose(mixed.x, torch.einsum("nm,mtd->ntd", mixed.y, e), atol=1e-5)  # one row of each class
 
 
 def test_mixup_blends_vectors_and_targets_alike(sentences):

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ddcore_text import docstrings
 from ddcore_text.corpus import corpus
 from ddcore_text.docstrings import first_paragraph
 from ddcore_text.problems import text_problem
@@ -174,7 +175,7 @@ def test_all_parts_of_a_split_are_read(write, tmp_path):
         load(tmp_path)
     extra.unlink()
     frame.rename(columns={"text": "words"}).to_parquet(tmp_path / "train-00001-of-00002.parquet")
-    with pytest.raises(DataError, match="has the columns words, label, and train-00000-of-00002.parquet text, label"):
+    with pytest.raises(DataError, match=r"has the columns words, label, and train-00000-of-00002\.parquet text, label"):
         load(tmp_path)
     (tmp_path / "train-00001-of-00002.parquet").unlink()
     with pytest.raises(DataError, match="all parts of it"):
@@ -191,6 +192,22 @@ def test_standards_are_read():
 def test_fewer_rows_are_a_stratified_draw(write):
     problem = load(write("all.csv", csv_lines()), rows=10)
     assert [len(problem.data.ids(g)) for g in problem.data.groups] == [5, 5]
+
+
+def test_each_library_has_as_many_docstrings_and_none_names_it(tmp_path, monkeypatch):
+    roots = {name: tmp_path / name.replace(" ", "_") for name in docstrings.LIBRARIES}
+    for k, (name, root) in enumerate(roots.items()):
+        root.mkdir()
+        said = [f"Returns number {i} of all the {name} arrays in the {k} rows." for i in range(10 + k)]
+        said += ["Returns what every one of these libraries has."]
+        functions = [f"def f{i}():\n    {text!r}\n" for i, text in enumerate(said)]
+        (root / "a.py").write_text("\n".join(functions))
+    monkeypatch.setattr(docstrings, "_root", roots.__getitem__)
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+    found = docstrings.docstring_corpus()
+    assert [found.y.count(k) for k in range(5)] == [10] * 5
+    assert not any("every one" in text for text in found.texts)
+    assert not any(docstrings.NAMES.search(text) for text in found.texts)
 
 
 def test_a_first_paragraph_is_words():
@@ -246,7 +263,7 @@ def test_missing_columns_are_named_with_those_there_are(write):
 
 def test_options_that_would_do_nothing_are_refused(write, tmp_path):
     write("train.csv", csv_lines([(f'{t}","and then', n) for t, n in ROWS], "premise,hypothesis,label"))
-    with pytest.raises(OptionError, match="pair=hypothesis is the second text of a pair: name .* with text="):
+    with pytest.raises(OptionError, match=r"pair=hypothesis is the second text of a pair: name .* with text="):
         load(tmp_path, pair="hypothesis")
     with pytest.raises(OptionError, match=r"split=part: .* has a file for each split"):
         load(tmp_path, split="part")
