@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
 import subprocess
@@ -20,7 +19,7 @@ from ddcore_audio.data import MappedClips, evenly
 from ddcore_audio.frontend import Frontend
 from ddcore_audio.own import folder, hf
 from ddcore_audio.problems import audio_problem, digits, esc10, esc50, fsdd, speech_commands, urbansound8k
-from ddcore_audio.voices import VOICES, Utterance, speak, utterances
+from ddcore_audio.voices import VOICES, Utterance, speak
 
 import ddcore
 from ddcore.errors import BudgetError, DataError, OptionError
@@ -337,16 +336,18 @@ def test_every_digit_is_there_in_every_split():
     assert {s: len(problem.data.ids(3, s)) for s in ("train", "val", "test")} == {"train": 72, "val": 24, "test": 30}
 
 
-def test_another_process_speaks_the_same():
-    code = "from test_readers import spoken_sum; print(spoken_sum())"
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == spoken_sum()
+SPOKEN_SUM = """
+import hashlib
+from ddcore_audio.voices import speak, utterances
+said = speak([utterance for _, _, utterance in utterances()[::40]])
+print(hashlib.sha256(b"".join(wave.tobytes() for wave, _ in said)).hexdigest())
+"""
 
 
-def spoken_sum():
-    said = speak([utterance for _, _, utterance in utterances()[::40]])
-    return hashlib.sha256(b"".join(wave.tobytes() for wave, _ in said)).hexdigest()
+def test_another_process_speaks_the_same(capsys):
+    done = subprocess.run([sys.executable, "-c", SPOKEN_SUM], capture_output=True, text=True, check=True)
+    exec(SPOKEN_SUM, {})
+    assert done.stdout == capsys.readouterr().out
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import ddcore
 from ddcore.evaluation import score, train
 
 OPTIONS = {
-    "dm": {"steps": 2, "pool": 1},
+    "dm": {"steps": 2, "pool": 1, "n_real": 4},
     "dc": {"steps": 2, "n_real": 4},
     "dsa": {"steps": 2, "n_real": 4},
     "audio/distrack": {"steps": 2, "n_real": 4},
