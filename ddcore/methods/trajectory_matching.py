@@ -71,7 +71,7 @@ class MTTOptions(TrajectoryOptions):
 
     memory: Literal["replay", "graph"] = Field(
         "replay",
-        description="replay: no more memory for more steps, up to a third more time; graph: all steps in memory",
+        description="replay: no more memory for more steps, but more time; graph: all steps in memory",
     )
 
 
