@@ -51,7 +51,10 @@ def test_an_imported_graph_scores(tmp_path, problem):
     save(tmp_path, means, torch.arange(10))
     ddcore.import_set(tmp_path, "graphslim", problem).save(tmp_path / "kept")
     short = replace(problem.recipe, name="short@1", epochs=20, keep="last")
-    assert ddcore.evaluate(ddcore.open(tmp_path / "kept"), problem, seeds=1, protocol=short).score().mean > 0.3
+    assert (
+        ddcore.evaluate(ddcore.open(tmp_path / "kept"), problem, models=["sgc"], seeds=1, protocol=short).score().mean
+        > 0.5
+    )
 
 
 @pytest.mark.parametrize("logits", [False, True])
