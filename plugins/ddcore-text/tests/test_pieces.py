@@ -301,7 +301,7 @@ def test_words_are_projected_to_themselves(space):
         out, state = model.gru(e, state)
         logits = model.logits(out[0, 0])
         assert token == max(
-            (i for i in range(len(space.table)) if i not in space.special), key=lambda i: float(logits[i])
+            (i for i in range(len(space.table)) if i not in space.special), key=lambda i: logits[i].item()
         )
         e = space.table[token].view(1, 1, -1)
 
