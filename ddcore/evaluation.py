@@ -136,7 +136,14 @@ def evaluate(
 
     def table(kind: str, method: str = "") -> tuple[Score, ...]:
         return tuple(
-            Score(metric, m, recipe.name, tuple(found[m, kind, s][metric] for s in range(seeds)), method)
+            Score(
+                metric,
+                m,
+                recipe.name,
+                tuple(found[m, kind, s][metric] for s in range(seeds)),
+                method,
+                _rises(problem, metric),
+            )
             for m in names
             for metric in found[m, kind, 0]
         )
@@ -161,6 +168,11 @@ def evaluate(
         seconds=time.perf_counter() - began,
         notes=tuple(notes),
     )
+
+
+def _rises(problem: Problem[Any], metric: str) -> bool:
+    """Whether a metric is better when higher; under a corruption as without it."""
+    return {m.name: m.higher_is_better for m in problem.task.metrics}.get(metric.partition(" under ")[0], True)
 
 
 def _best_rate(
@@ -367,7 +379,9 @@ def _ceilings(
             said = {"problem": problem.name, "model": model, "what": what, "values": values}
             write_text(file, json.dumps(said, indent=1) + "\n")
         if values:
-            scores += [Score(k, model, recipe.name, tuple(v[k] for v in values)) for k in values[0]]
+            scores += [
+                Score(k, model, recipe.name, tuple(v[k] for v in values), "", _rises(problem, k)) for k in values[0]
+            ]
         else:
             hint = "No full-data ceiling yet: it may take over a minute; `ddcore evaluate DIR --ceiling` computes and caches it."
     return tuple(scores), hint
