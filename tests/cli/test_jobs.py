@@ -17,20 +17,17 @@ data = "dots.txt"
 
 
 @pytest.mark.parametrize("backend", ["loky", "ray"])
-def test_two_processes_give_the_rows_of_one(process, tmp_path, backend):
+def test_two_processes_give_the_rows_of_one(process, as_json, tmp_path, backend):
     if backend == "ray":
         pytest.importorskip("ray", reason="Ray is not installed")
     lines = [f"{2 * (i % 2) - 1 + 0.01 * i} {0.02 * i} {i % 2}" for i in range(40)]
     (tmp_path / "dots.txt").write_text("\n".join(lines))
     (tmp_path / "sweep.toml").write_text(SWEEP)
-    found = []
-    for jobs, where in ((1, []), (2, ["--backend", backend])):
-        done = process("compare", "sweep.toml", "--out", f"table-{jobs}", "--jobs", jobs, *where, "--json")
-        assert done.returncode == 0, done.stderr
-        assert "reading " in done.stderr, "what each process prints goes where it does not harm"
-        rows = json.loads(done.stdout)
-        assert all(row.pop("seconds") is not None for row in rows)
-        found.append(rows)
+    done = process("compare", "sweep.toml", "--out", "table-2", "--jobs", 2, "--backend", backend, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "reading " in done.stderr, "what each process prints goes where it does no harm"
+    found = [as_json("compare", "sweep.toml", "--out", "table-1"), json.loads(done.stdout)]
+    assert all(row.pop("seconds") is not None for rows in found for row in rows)
     assert found[0] == found[1]
     sets = [{f.parent.name: f.read_bytes() for f in tmp_path.glob(f"table-{j}/**/data.safetensors")} for j in (1, 2)]
     assert len(sets[0]) == 8
