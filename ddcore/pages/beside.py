@@ -7,7 +7,7 @@ from typing import Any
 
 from ..intervals import Mean, unpaired
 
-__all__ = ["Row", "ahead", "budget", "size"]
+__all__ = ["Row", "ahead", "size"]
 
 Row = Mapping[str, Any]
 
@@ -25,8 +25,3 @@ def ahead(row: Row, baseline: Row | None) -> dict[str, Any] | None:
 def size(row: Row) -> tuple[str, float]:
     """The kind of budget a row was given, and how much of it."""
     return next((name, row[name]) for name in ("ipc", "ratio", "bytes") if name in row)
-
-
-def budget(row: Row) -> str:
-    """What a row was given, in words."""
-    return "{} {}".format(*size(row))

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .beside import Row, ahead, budget, size
+from ..budget import in_words
+from .beside import Row, ahead, size
 from .charts import Point, dots, panels
 from .matrix import matrix
 from .template import fill
@@ -19,7 +20,7 @@ def comparison_page(rows: Sequence[Row], title: str) -> str:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if "error" not in row:
-            groups.setdefault((row["problem"], budget(row), row["model"], row["metric"]), []).append(row)
+            groups.setdefault((row["problem"], in_words(row), row["model"], row["metric"]), []).append(row)
     return fill(
         "comparison.html.jinja",
         title=title,
@@ -28,7 +29,7 @@ def comparison_page(rows: Sequence[Row], title: str) -> str:
             found for key in dict.fromkeys((p, m, q) for p, _, m, q in groups) if (found := _over_budgets(key, rows))
         ],
         groups=[_group(key, found) for key, found in groups.items()],
-        refused=[{**row, "budget": budget(row)} for row in rows if "error" in row],
+        refused=[{**row, "budget": in_words(row)} for row in rows if "error" in row],
         protocols=list(
             dict.fromkeys(f"{row['protocol']} ({row['epoch_rule']} epoch)" for row in rows if "error" not in row)
         ),

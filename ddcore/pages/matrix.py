@@ -7,7 +7,8 @@ from itertools import chain, repeat
 from textwrap import wrap
 from typing import Any
 
-from .beside import Row, ahead, budget
+from ..budget import in_words
+from .beside import Row, ahead
 from .template import fill
 
 __all__ = ["matrix"]
@@ -22,12 +23,12 @@ def matrix(rows: Sequence[Row], title: str) -> str:
     columns: dict[tuple[str, str], Row] = {}
     for row in rows:
         if "error" not in row:
-            columns.setdefault((row["problem"], budget(row)), row)
+            columns.setdefault((row["problem"], in_words(row)), row)
     methods = [*dict.fromkeys(row["method"] for row in rows if row["method"] != "random"), "random"]
     found = {
-        (row["method"], row["problem"], budget(row)): row
+        (row["method"], row["problem"], in_words(row)): row
         for row in rows
-        if "error" in row or all(row[k] == columns[row["problem"], budget(row)][k] for k in ("model", "metric"))
+        if "error" in row or all(row[k] == columns[row["problem"], in_words(row)][k] for k in ("model", "metric"))
     }
     lines = [
         {"method": m, "cells": [_cell(found.get((m, *c)), found.get(("random", *c))) for c in columns]} for m in methods
