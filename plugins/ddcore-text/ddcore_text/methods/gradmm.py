@@ -36,8 +36,8 @@ class GradMMOptions(Options):
         0.1, gt=0, description="how strongly vectors are drawn to words; swept from 0.01 to 5 in the paper"
     )
     top_k: int = Field(200, ge=1, description="nearest words that the language model chooses from; 1: the nearest")
-    words: int | None = Field(
-        30, ge=1, description="words of a text where the set starts from noise; the most by default"
+    words: int = Field(
+        30, ge=1, description="words of a text where the set starts from noise, at most what a text may have"
     )
     clip: float = Field(1.0, gt=0, description="most that the gradient's norm may be")
     n_real: int = Field(100, ge=1, description="real texts of each class whose gradient is matched")
@@ -97,7 +97,7 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
     def noise(work: Work[Any]) -> Synthetic[Any]:
         made = work.problem.synthetic(work.counts, None, work.rng("start"))
         assert isinstance(made, EmbeddingSequences)
-        t = min(options.words or space.room, space.room)
+        t = min(options.words, space.room)
         x = made.x.detach()[:, :t]
         x, mask = space.framed(x, torch.ones(x.shape[:2], dtype=torch.bool))
         return EmbeddingSequences(work.counts, x, mask)

@@ -113,7 +113,7 @@ class SkipLookupOptions(TDDOptions):
     epochs of 14,000 tweets in batches of 1,024, rounded up."""
 
     steps: int = Field(350, ge=1, description="updates of the set")
-    model: str | None = Field("encoder-cnn", description="network of the problem's zoo")
+    model: str = Field("encoder-cnn", description="network of the problem's zoo")
 
 
 class VocabDistillOptions(SkipLookupOptions):
