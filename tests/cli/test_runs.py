@@ -28,7 +28,7 @@ def test_a_run_is_reproduced_from_its_options(ok, tmp_path):
     ok("distill", "toy/dots", *how, "--out", "a")
     written = tomllib.loads((tmp_path / "a/run.toml").read_text())
     assert written["options"]["lr"] == 0.5
-    assert written["problem_options"] == {"n": 40, "spread": 0.3}, "defaults too"
+    assert written["problem_options"] == {"n": 40, "spread": 0.3, "smudged": False}, "defaults too"
     assert written["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     ok("distill", "--config", "a/run.toml", "--out", "b")
     a, b = (tmp_path / d / "data.safetensors" for d in "ab")

@@ -128,7 +128,8 @@ class Environment:
 
     def _try(self, *what: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
         python = self.scripts / "python"
-        installer = [self.uv, "pip", "install", "--python", python] if self.uv else [python, "-m", "pip", "install"]
+        pip = [python, "-m", "pip", "install", "--no-compile"]  # what is imported is compiled then
+        installer = [self.uv, "pip", "install", "--python", python] if self.uv else pip
         command = [*installer, *what, *self.options]
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
 
