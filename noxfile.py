@@ -41,7 +41,7 @@ def demo(session: nox.Session) -> None:
     if (DEMO / "manifest.json").is_file():
         shutil.rmtree(DEMO)
     session.run("ddcore", "distill", "image/digits", "--method", "dm", "--ipc", "10", "--out", str(DEMO))
-    session.run("ddcore", "evaluate", str(DEMO))
+    session.run("ddcore", "evaluate", str(DEMO), "--ceiling", "--jobs", "2")
     session.run("ddcore", "show", str(DEMO))
 
 

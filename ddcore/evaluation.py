@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +18,7 @@ from torch import nn
 
 from . import fairness
 from .baselines import random_rows, selected_rows, selections
-from .cache import cache_folder
+from .ceilings import Ceiling
 from .devices import resolve_device
 from .errors import DataError, OptionError, UnknownName, choices
 from .inner import fit, optimiser
@@ -29,11 +28,8 @@ from .problem import Problem
 from .recipes import Recipe
 from .report import Report, Score
 from .seeds import stream, torch_seeded
-from .storage import write_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .artifact import Artifact
 
 __all__ = ["check", "evaluate", "protocol", "recipe_of", "score", "train"]
@@ -42,9 +38,6 @@ Values = Mapping[str, float]
 
 RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 """The learning rates that a search tries (DD-Ranking's)."""
-
-CEILING_SECONDS = 60.0
-"""Ceilings that are estimated to cost more are computed only when asked for."""
 
 
 def evaluate(
@@ -55,7 +48,7 @@ def evaluate(
     seeds: int = 5,
     protocol: str | Recipe | None = None,
     baselines: Sequence[str] = (),
-    ceiling: bool = False,
+    ceiling: int = 0,
     fair: bool = False,
     search_lr: bool = False,
     corrupted: bool = False,
@@ -67,12 +60,13 @@ def evaluate(
     """Trains `seeds` fresh networks of each model on the set and scores them on a whole split, at the last epoch.
 
     Beside each score stand as many random real rows as the set is stored as (another draw for each network) and, where it
-    is cached, cheap (under 60 s) or asked for by `ceiling`, the score of training on all rows; all under one protocol, the
-    problem's own unless another is named. `baselines` names selection methods whose rows of the same number, selected anew for
-    each network, are scored as well. `fair` adds the fair scores, for which more networks are trained. `search_lr`
-    gives the set and the random rows, each for itself, the learning rate of `RATES` that is best on val. `corrupted` adds the
-    scores on rows that suffer each of the problem's corruptions, as metrics of their own ("accuracy under noise"). `jobs`
-    processes share the networks; where each has as many threads as one alone would, the numbers are the same.
+    is cached or cheap (under 60 s), the score of a network trained on all rows; `ceiling` asks for that many of these, however
+    long they take. All is under one protocol, the problem's own unless another is named. `baselines` names selection methods
+    whose rows of the same number, selected anew for each network, are scored as well. `fair` adds the fair scores, for which
+    more networks are trained. `search_lr` gives the set and the random rows, each for itself, the learning rate of `RATES`
+    that is best on val. `corrupted` adds the scores on rows that suffer each of the problem's corruptions, as metrics of their
+    own ("accuracy under noise"). `jobs` processes share the networks; where each has as many threads as one alone would, the
+    numbers are the same.
 
     Raises UnknownName for models, protocols and baselines; NotSupported for a protocol whose augmentation the problem does not
     have, and for fair scores where no metric has bounds; DataError for a split without rows.
@@ -123,7 +117,13 @@ def evaluate(
         notes.append(f"Note: {m}, {kind}: learning rate {lr:g} was best on val.")
     if corrupted and not problem.corruptions:
         notes.append(f"Note: {problem.name} names no corruptions.")
-    runs = {
+    known = {m: Ceiling.known(problem, recipe, m, split) for m in names}
+    runs: dict[fairness.Run, tuple[Any, ...]] = {  # those on all rows first: they take longest
+        (m, "ceilings", s): (problem, RealRows.all(problem.data), recipe, s, m, split)
+        for m in names
+        for s in known[m].missing(ceiling, partial(_seconds, problem, recipe, m))
+    }
+    runs |= {
         (m, kind, s): (problem, sets[kind][s], searched[m, kind], s, m, split, corrupted)
         for m in names
         for s in range(seeds)
@@ -148,8 +148,12 @@ def evaluate(
             for metric in found[m, kind, 0]
         )
 
-    ceilings, hint = _ceilings(
-        problem, recipe, names, seeds if ceiling else 1, split, asked=ceiling, jobs=jobs, progress=progress
+    for m, entry in known.items():
+        entry.add([found[run] for run in runs if run[:2] == (m, "ceilings")])
+    ceilings = tuple(
+        Score(metric, m, recipe.name, tuple(v[metric] for v in entry.values), "", _rises(problem, metric))
+        for m, entry in known.items()
+        for metric in (entry.values[0] if entry.values else ())
     )
     return Report(
         problem=problem.name,
@@ -158,7 +162,7 @@ def evaluate(
         scores=table("scores"),
         baselines=(*table("baselines", "random"), *(score for name in methods for score in table(name, name))),
         ceilings=ceilings,
-        ceiling_hint=hint,
+        ceiling_hint="" if all(entry.values for entry in known.values()) else NO_CEILING,
         fair=fairness.judge_all(problem, synthetic, found, ceilings, names) if fair else (),
         label_kind=synthetic.label_kind,
         rows=sum(synthetic.counts.values()),
@@ -350,64 +354,24 @@ def _all(
     return found
 
 
-def _ceilings(
-    problem: Problem[Any],
-    recipe: Recipe,
-    models: Sequence[str],
-    seeds: int,
-    split: str,
-    *,
-    asked: bool,
-    jobs: int,
-    progress: Callable[[str, int, int], None] | None,
-) -> tuple[tuple[Score, ...], str]:
-    """Scores of training on all rows: cached, computed, or a hint at the command that would."""
-    scores: list[Score] = []
-    hint = ""
-    everything = RealRows.all(problem.data)
-    fingerprint = problem.fingerprint()
-    for model in models:
-        shapes = [[n, *p.shape] for n, p in problem.new_model(stream("shapes"), model).named_parameters()]
-        key = json.dumps([fingerprint, asdict(recipe), model, shapes, split], sort_keys=True)
-        file = cache_folder("ceilings") / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-        values = _known(file)
-        missing = range(len(values), seeds)
-        if missing and (asked or _seconds(problem, everything, recipe, model) * len(missing) < CEILING_SECONDS):
-            tasks = [(problem, everything, recipe, s, model, split) for s in missing]
-            values += _all(tasks, jobs, progress, "all rows")
-            what = f"{recipe.name} on {split}"
-            said = {"problem": problem.name, "model": model, "what": what, "values": values}
-            write_text(file, json.dumps(said, indent=1) + "\n")
-        if values:
-            scores += [
-                Score(k, model, recipe.name, tuple(v[k] for v in values), "", _rises(problem, k)) for k in values[0]
-            ]
-        else:
-            hint = "No full-data ceiling yet: it may take over a minute; `ddcore evaluate DIR --ceiling` computes and caches it."
-    return tuple(scores), hint
+NO_CEILING = (
+    "No full-data ceiling yet: it may take over a minute; `ddcore evaluate DIR --ceiling` computes and caches it."
+)
 
 
-def _known(file: Path) -> list[Values]:
-    """The ceilings in a file; none where it is not there or cannot be read."""
-    try:
-        found: list[Values] = json.loads(file.read_text())["values"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return found
-
-
-def _seconds(problem: Problem[Any], synthetic: RealRows[Any], recipe: Recipe, model: str) -> float:
-    """What one training on real rows would take, from a few steps; infinite where that cannot be told."""
+def _seconds(problem: Problem[Any], recipe: Recipe, model: str) -> float:
+    """What one training on all rows would take, from a few steps; infinite where that cannot be told."""
     if _own_fit(problem.new_model(stream("probe"), model)):
         return math.inf  # it trains itself: no step to measure
-    ids = synthetic.chosen[: None if recipe.size is None else 4 * recipe.size]
+    every = RealRows.all(problem.data).chosen
+    ids = every[: None if recipe.size is None else 4 * recipe.size]
     probe, short = RealRows(problem.data, {0: ids}), replace(recipe, epochs=4 if recipe.size is None else 1)
     laps = []
     for _ in range(3):  # the first is slow, and another program may disturb one
         began = time.perf_counter()
         train(problem, probe, short, 0, model)
         laps.append(time.perf_counter() - began)
-    return min(laps) / (short.epochs * len(ids)) * recipe.epochs * len(synthetic.chosen)
+    return min(laps) / (short.epochs * len(ids)) * recipe.epochs * len(every)
 
 
 def _bytes(synthetic: Synthetic[Any]) -> int:

@@ -37,7 +37,10 @@ Examples:
     metavar="METHOD",
     help="Also score rows that this selection method picks: herding, k-center ...; may be repeated. Random rows always are.",
 )
-@click.option("--ceiling", is_flag=True, help="Train on all rows too, however long that takes; it is cached.")
+@click.option("--ceiling", is_flag=True, help="Train a network on all rows too, however long that takes; it is cached.")
+@click.option(
+    "--ceiling-seeds", type=click.IntRange(min=1), metavar="N", help="That many of these networks. [default: 1]"
+)
 @click.option(
     "--fair", is_flag=True, help="Fair scores too: robust to labels and to augmentation; trains more networks."
 )
@@ -66,6 +69,7 @@ def evaluate(
     protocol: str | None,
     baselines: tuple[str, ...],
     ceiling: bool,
+    ceiling_seeds: int | None,
     fair: bool,
     search_lr: bool,
     corrupted: bool,
@@ -91,7 +95,7 @@ def evaluate(
             seeds=seeds,
             protocol=protocol,
             baselines=baselines,
-            ceiling=ceiling,
+            ceiling=ceiling_seeds or int(ceiling),
             fair=fair,
             search_lr=search_lr,
             corrupted=corrupted,

@@ -10,7 +10,7 @@ import toys
 from torch import nn
 
 import ddcore
-from ddcore import evaluation, labels
+from ddcore import ceilings, evaluation, labels
 from ddcore.errors import DataError, NotSupported, OptionError, UnknownName
 from ddcore.evaluation import evaluate, protocol, recipe_of, score, train
 from ddcore.parametrizations import RealRows, Selected
@@ -299,7 +299,7 @@ def test_random_rows_are_another_draw_for_each_network_under_the_same_recipe(pai
         return inner(problem, synthetic, recipe, seed, model)
 
     monkeypatch.setattr(evaluation, "train", spy)
-    monkeypatch.setattr(evaluation, "CEILING_SECONDS", 0.0)
+    monkeypatch.setattr(ceilings, "CEILING_SECONDS", 0.0)
     evaluate(s, p, seeds=3, protocol=SHORT)
     real = [(x, recipe, seed) for x, recipe, seed in seen if isinstance(x, RealRows) and recipe == SHORT]
     assert {seed for _, _, seed in real} == {0, 1, 2}
@@ -359,7 +359,7 @@ def test_progress_is_told(pair):
     p, s = pair
     told = []
     evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, progress=lambda *what: told.append(what))
-    assert told[:4] == [("evaluate", k, 4) for k in (1, 2, 3, 4)]
+    assert told == [("evaluate", k, 5) for k in (1, 2, 3, 4, 5)], "two sets, two draws, all rows"
 
 
 def test_soft_labels_are_named_in_the_report(pair):
@@ -401,7 +401,8 @@ def test_a_ceiling_is_computed_once_and_cached(pair, cache, monkeypatch):
     again = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT)
     assert again.ceilings == first.ceilings
     assert max(sizes) == 6, "no network is trained on all rows again"
-    asked = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, ceiling=True)
+    assert evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, ceiling=1).ceilings == first.ceilings
+    asked = evaluate(s, p, seeds=2, models=["mlp"], protocol=SHORT, ceiling=2)
     assert asked.ceilings[0].values[0] == first.ceilings[0].values[0]
     assert len(asked.ceilings[0].values) == 2
     assert sizes.count(160) == 1, "one more network, for the one that was missing"
@@ -409,7 +410,7 @@ def test_a_ceiling_is_computed_once_and_cached(pair, cache, monkeypatch):
 
 def test_a_ceiling_that_costs_too_much_is_a_hint(pair, cache, monkeypatch):
     p, s = pair
-    monkeypatch.setattr(evaluation, "CEILING_SECONDS", 0.0)
+    monkeypatch.setattr(ceilings, "CEILING_SECONDS", 0.0)
     report = evaluate(s, p, seeds=1, protocol=SHORT)
     assert report.ceilings == ()
     assert "--ceiling" in report.ceiling_hint

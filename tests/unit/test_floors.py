@@ -17,7 +17,7 @@ FLOORS = [
     {"plugins"},
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
     | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing", "parallel"},
-    {"inner", "distributed", "experts", "report", "card", "artifact"},
+    {"inner", "distributed", "experts", "report", "card", "artifact", "ceilings"},
     {"loop", "fairness", "trackers"},
     {"objectives", "selection"},
     {"methods"},
