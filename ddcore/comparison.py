@@ -159,7 +159,7 @@ def compare(
 
 
 def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
-    methods = sweep.methods if "random" in sweep.methods else [*sweep.methods, "random"]
+    methods = list(dict.fromkeys([*sweep.methods, "random"]))
     if isinstance(sweep.distillations, dict) and (unknown := set(sweep.distillations) - set(methods)):
         raise OptionError(f"distillations for {', '.join(sorted(unknown))}, which are not among the methods")
     if unused := set(sweep.options) - {*methods, *sweep.problems}:
@@ -168,7 +168,7 @@ def _cells(sweep: Sweep) -> tuple[list[Cell], list[Row]]:
         )
     cells: list[Cell] = []
     refused: list[Row] = []
-    for name in sweep.problems:
+    for name in dict.fromkeys(sweep.problems):
         settings = dict(sweep.options.get(name, {}))
         named = _listed(settings.pop("models", sweep.models))
         budgets = _budgets(sweep, settings)
@@ -411,4 +411,5 @@ def _markdown(rows: Sequence[Row], sweep: Sweep) -> str:
 
 
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
+    """The values, each once."""
+    return list(dict.fromkeys(value)) if isinstance(value, list) else [value]

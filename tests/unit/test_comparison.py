@@ -10,6 +10,7 @@ import tomllib
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import toys
@@ -215,6 +216,18 @@ def test_equal_work_under_two_names_is_done_once(tmp_path, distilled):
     same, other = only(rows, method="again")[0], only(rows, method="slow")[0]
     assert same["mean"] == only(rows, method="dm")[0]["mean"]
     assert other["method"] == "slow"
+
+
+def test_what_a_sweep_names_twice_counts_once(tmp_path):
+    twice = {
+        "problems": 2 * SWEEP["problems"],
+        "methods": ["dm", "random", "dm"],
+        "ipc": [1, 1, 2],
+        "models": 2 * ["mlp"],
+    }
+    assert compare({**SWEEP, **twice}, tmp_path / "twice") == [
+        {**row, "seconds": ANY} for row in compare({**SWEEP, "models": ["mlp"]}, tmp_path / "once")
+    ]
 
 
 def test_options_of_a_problem_reach_its_factory(tmp_path, loaded):
