@@ -36,7 +36,8 @@ class Ceiling:
     def known(cls, problem: Problem[Any], recipe: Recipe, model: str, split: str) -> Self:
         """As it is cached; without values where it is not, or cannot be read."""
         shapes = [[n, *p.shape] for n, p in problem.new_model(stream("shapes"), model).named_parameters()]
-        key = json.dumps([problem.fingerprint(), asdict(recipe), model, shapes, split], sort_keys=True)
+        metrics = [m.name for m in problem.task.metrics]  # the same data may be judged in several ways
+        key = json.dumps([problem.fingerprint(), metrics, asdict(recipe), model, shapes, split], sort_keys=True)
         file = cache_folder("ceilings") / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
         said = {"problem": problem.name, "model": model, "what": f"{recipe.name} on {split}"}
         values: list[Values] = []

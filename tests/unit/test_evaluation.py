@@ -420,8 +420,8 @@ def test_a_ceiling_that_costs_too_much_is_a_hint(pair, cache, monkeypatch):
     assert evaluate(s, p, seeds=1, protocol=SHORT).ceilings, "cached now"
 
 
-@pytest.mark.parametrize("what", ["recipe", "model", "data", "split"])
-def test_another_recipe_model_split_or_data_has_a_ceiling_of_its_own(pair, cache, what):
+@pytest.mark.parametrize("what", ["recipe", "model", "data", "split", "metrics"])
+def test_another_recipe_model_split_data_or_way_to_judge_has_a_ceiling_of_its_own(pair, cache, what):
     p, s = pair
     evaluate(s, p, seeds=1, models=["mlp"], protocol=SHORT)
     changes = {"seeds": 1, "models": ["mlp"], "protocol": SHORT}
@@ -433,7 +433,10 @@ def test_another_recipe_model_split_or_data_has_a_ceiling_of_its_own(pair, cache
         changes["split"] = "val"
     if what == "data":
         p = replace(p, data=Subset(p.data, range(100)))
-    evaluate(s, p, **changes)
+    if what == "metrics":
+        p = replace(p, task=Auc(3))
+    found = evaluate(s, p, **changes).ceilings
+    assert [c.metric for c in found] == [m.name for m in p.task.metrics]
     assert len(list(cache.rglob("*.json"))) == 2
 
 
