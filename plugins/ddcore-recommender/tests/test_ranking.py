@@ -1,4 +1,4 @@
-"""Ranking metrics against a naive version, user by user and item by item, in plain Python."""
+"""Ranking metrics against torchmetrics, and, with ties, against a naive version in plain Python, user by user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import pytest
 import torch
 from ddcore_recommender.ranking import Counts, Ranking, ndcg, propensities
 from ddcore_recommender.users import Interactions
-from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
+from torchmetrics.functional.retrieval import (
+    retrieval_auroc,
+    retrieval_average_precision,
+    retrieval_hit_rate,
+    retrieval_normalized_dcg,
+    retrieval_precision,
+    retrieval_recall,
+    retrieval_reciprocal_rank,
+)
 
 from ddcore.errors import DataError
 from ddcore.problem import Output
@@ -71,19 +79,48 @@ def test_metrics_equal_the_naive_version(ties, k):
     assert counts.means() == pytest.approx(expected)
 
 
-def test_without_ties_they_are_scikit_learns():
-    scores, seen, relevant = example(1)
-    seen[:] = 0
-    counts = Counts((17,), torch.ones(17))
+@pytest.mark.parametrize("k", [1, 5, 17])
+def test_without_ties_they_are_torchmetrics(k):
+    """User by user, over the items that are not of the history, with scores above 0 (it takes no others for hits).
+
+    Its average precision at k is over the hits, ours over min(k, relevant items); its hit rate asks for one hit, ours is a
+    share of min(k, relevant items), which is its precision at k by k. Where all items are relevant its AUC is 0, ours 1/2.
+    It averages the nDCG of equal scores, and has no PSP and no coverage."""
+    scores, seen, relevant = example(k)
+    counts = Counts((k,), torch.ones(17))
     counts.add(scores, seen, relevant)
-    rows = [i for i in range(40) if 0 < relevant[i].sum() < 17]
-    counts = Counts((17,), torch.ones(17))
-    counts.add(scores[rows], seen[rows], relevant[rows])
-    found = counts.means()
-    s, r = scores[rows].numpy(), relevant[rows].numpy()
-    assert found["nDCG@17"] == pytest.approx(ndcg_score(r, s))
-    assert found["AUC"] == pytest.approx(np.mean([roc_auc_score(a, b) for a, b in zip(r, s, strict=True)]))
-    assert found["MAP@17"] == pytest.approx(np.mean([average_precision_score(a, b) for a, b in zip(r, s, strict=True)]))
+    found, users = counts.means(), []
+    for s, h, r in zip(scores.float(), seen > 0, relevant > 0, strict=True):
+        if not (r & ~h).any():
+            continue
+        s, r = (s - scores.min().float() + 1)[~h], r[~h]
+        most, top = min(k, int(r.sum())), min(k, len(s))
+        hits = retrieval_recall(s, r, top_k=k) * r.sum()
+        users.append(
+            {
+                f"nDCG@{k}": retrieval_normalized_dcg(s, r, top_k=top),
+                f"recall@{k}": retrieval_recall(s, r, top_k=k),
+                f"HR@{k}": retrieval_precision(s, r, top_k=k) * k / most,
+                f"MAP@{k}": retrieval_average_precision(s, r, top_k=k) * hits / most,
+                "MRR": retrieval_reciprocal_rank(s, r),
+                "AUC": retrieval_auroc(s, r) if not r.all() else 0.5,
+            }
+        )
+    for name in users[0]:
+        assert found[name] == pytest.approx(np.mean([float(u[name]) for u in users]), abs=1e-6), name
+
+
+def test_of_one_relevant_item_the_hit_rate_is_torchmetrics():
+    """What the held-out item of leave-one-out is: HR is recall then, and MAP MRR cut at k."""
+    scores, _, _ = example(4)
+    relevant = torch.eye(17, dtype=torch.float64)[torch.arange(40) % 17]
+    counts = Counts((3,), torch.ones(17))
+    counts.add(scores, torch.zeros(40, 17), relevant)
+    found, pairs = counts.means(), list(zip(scores + 9, relevant.long(), strict=True))
+    assert found["HR@3"] == pytest.approx(np.mean([float(retrieval_hit_rate(s, r, top_k=3)) for s, r in pairs]))
+    assert found["HR@3"] == found["recall@3"]
+    cut = [float(retrieval_reciprocal_rank(s, r, top_k=3)) for s, r in pairs]
+    assert found["MAP@3"] == pytest.approx(np.mean(cut))
 
 
 def test_the_quick_ndcg_is_the_same():
