@@ -80,6 +80,7 @@ class Artifact:
         preprocessing = replace(done, tensors={name: _plain(x) for name, x in done.tensors.items()})
         split = problem.data.split
         picture, files = _picture(problem, synthetic)
+        rows = sum(synthetic.counts.values())
         manifest = {
             "format": FORMAT,
             "problem": {
@@ -89,6 +90,7 @@ class Artifact:
             },
             "method": dict(method),
             "budget": dict(budget),
+            "ratios": {"labelled": rows / len(problem.data.ids()), "all": rows / problem.data.population()},
             "counts": dict(synthetic.counts),
             "class_names": list(problem.class_names),
             "parametrization": {"name": synthetic.parametrization, "config": synthetic.config()},

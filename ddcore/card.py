@@ -72,6 +72,7 @@ def _summary(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         "Method": f"`{method['name']}`" + (f", preset `{method['preset']}`" if method.get("preset") else ""),
         "Budget": ", ".join(f"{k} {v}" for k, v in manifest["budget"].items()),
         "Rows": f"{rows:,}, {_per_group(list(counts.values()))}",
+        "Ratio": ", ".join(f"{100 * part:.3g} % of {of} rows" for of, part in manifest["ratios"].items()),
         "Tensors": ", ".join(f"`{k}` {tuple(x.shape)} {str(x.dtype)[6:]}" for k, x in tensors.items() if "." not in k),
         "Labels": manifest["label_kind"],
         "Classes": ", ".join(_cell(c) for c in manifest["class_names"][:20])

@@ -153,6 +153,7 @@ def test_the_manifest_says_what_the_set_is(tmp_path):
     assert manifest["bytes"] == {"data": rows, "labels": 12 * 8, "step sizes": 4, "total": rows + 12 * 8 + 4}
     assert manifest["step_sizes"] == pytest.approx([0.01])
     assert manifest["budget"] == {"ipc": 4}
+    assert manifest["ratios"] == {"labelled": 12 / 72, "all": 12 / 90}
     assert manifest["versions"]["torch"] == torch.__version__
     for name, expected in manifest["files"].items():
         assert hashlib.sha256((tmp_path / "set" / name).read_bytes()).hexdigest() == expected

@@ -72,6 +72,13 @@ def test_torch_geometric_reads_the_graph(digits, made, method: str, decoded: boo
         assert not wanted.any()
 
 
+def test_both_ratios_are_stored(made, digits):
+    manifest = made[CONDENSED].manifest
+    rows, labelled, nodes = sum(manifest["counts"].values()), len(digits.data.ids()), len(digits.data.whole.x)
+    assert manifest["ratios"] == {"labelled": rows / labelled, "all": rows / nodes}
+    assert labelled < nodes
+
+
 def test_networkx_reads_the_graph(made, digits, tmp_path):
     file = export(made[CONDENSED], "networkx", tmp_path / "g.json")
     graph = nx.node_link_graph(json.loads(file.read_text()), edges="edges")

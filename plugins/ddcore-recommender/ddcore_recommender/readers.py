@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ddcore.errors import DataError, NotSupported
+from ddcore.errors import DataError, DDCoreError, NotSupported
 
 from .table import Table, named
 
@@ -48,8 +48,8 @@ USUAL = {
 def read_file(path: Path, columns: Columns = Columns(), *, names: Sequence[str] = (), sep: str | None = None) -> Table:
     """The table in a file, by its suffix. `names` are the columns of a file without a header, `sep` what stands between them.
 
-    Raises DataError for columns that are missing, ids that are empty, weights that are no finite numbers, times that cannot be
-    read and split words that are not train, val and test.
+    Ids are the text that is in the file. Raises DataError for columns that are missing, ids that are empty, weights that are no
+    finite numbers, times that cannot be read and split words that are not train, val and test.
     """
     kind = path.suffix.lower()
     if kind not in KINDS:
@@ -59,10 +59,10 @@ def read_file(path: Path, columns: Columns = Columns(), *, names: Sequence[str] 
     try:
         if kind == ".npz":
             return _arrays(path, columns)
-        frame = _parquet(path) if kind == ".parquet" else _text(path, kind, names, sep)
+        frame = _parquet(path) if kind == ".parquet" else _text(path, kind, columns, names, sep)
+    except DDCoreError:
+        raise
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path} cannot be read as {kind}: {error}") from error
     return read_frame(frame, columns, path.name)
 
@@ -71,13 +71,19 @@ def _wanted(columns: Columns) -> list[str]:
     return [columns.user or "user_id", columns.item or "item_id"]
 
 
-def _text(path: Path, kind: str, names: Sequence[str], sep: str | None) -> pd.DataFrame:
+def _text(path: Path, kind: str, columns: Columns, names: Sequence[str], sep: str | None) -> pd.DataFrame:
+    """Weights and times as numbers where they are some, all else as text."""
     between = sep or ("\t" if kind in (".inter", ".tsv") else ",")
     engine: Any = "python" if len(between) > 1 else "c"
-    header: dict[str, Any] = {"header": None, "names": list(names)} if names else {}
-    frame = pd.read_csv(path, sep=between, engine=engine, encoding="utf-8", **header)
-    if kind == ".inter":
-        frame.columns = [str(c).partition(":")[0] for c in frame.columns]  # user_id:token
+    how: dict[str, Any] = {"sep": between, "engine": engine, "encoding": "utf-8"}
+    if names:
+        how |= {"header": None, "names": list(names)}
+    header = pd.read_csv(path, nrows=0, **how).columns
+    plain = [str(c).partition(":")[0] if kind == ".inter" else str(c) for c in header]  # user_id:token
+    numbers = {_name(plain, part, getattr(columns, part)) for part in ("weight", "time")}
+    text = {c: str for c, name in zip(header, plain, strict=True) if name not in numbers}
+    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], **how)
+    frame.columns = plain
     return frame
 
 
@@ -114,17 +120,20 @@ def read_frame(frame: pd.DataFrame, columns: Columns, where: str = "the table") 
     )
 
 
+def _name(there: Iterable[str], part: str, name: str | None) -> str | None:
+    """What the part's column is called; None where there is none of the usual names."""
+    return name or next((c for c in USUAL[part] if c in there), None)
+
+
 def _column(frame: pd.DataFrame, part: str, name: str | None, where: str) -> pd.Series | None:
-    if name is not None:
-        return _named(frame, name, where)
-    usual = next((c for c in USUAL[part] if c in frame.columns), None)
+    usual = _name(frame.columns, part, name)
     if usual is None and part in ("user", "item"):
         raise DataError(
             f"{where} has the columns {', '.join(map(str, frame.columns))}, and none of them is the {part} "
             f"({', '.join(USUAL[part][:3])} ...): call it {USUAL[part][0]} in the file, or, where a problem is loaded, name it: "
             f"--set problem.{part}=NAME"
         )
-    return None if usual is None else frame[usual]
+    return None if usual is None else _named(frame, usual, where)
 
 
 def _named(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -142,15 +151,17 @@ def _numbers(x: pd.Series, where: str) -> NDArray[np.float64]:
     return numbers
 
 
-def _times(x: pd.Series, where: str) -> NDArray[np.int64]:
+def _times(x: pd.Series, where: str) -> NDArray[np.int64] | NDArray[np.float64]:
     """Numbers as they are; anything else as ISO dates, in nanoseconds."""
-    found = x if pd.api.types.is_numeric_dtype(x) else pd.to_datetime(x, errors="coerce", utc=True, format="ISO8601")
-    if found.isna().any():
-        at = int(np.flatnonzero(found.isna())[0])
-        raise DataError(f"{where}: time {x.iloc[at]!r} in line {at + 1} is neither a number nor an ISO date")
-    if not pd.api.types.is_numeric_dtype(x):
-        found = found.dt.as_unit("ns")
-    times: NDArray[np.int64] = found.astype(np.int64).to_numpy()
+    numeric = pd.api.types.is_numeric_dtype(x)
+    found = x if numeric else pd.to_datetime(x, errors="coerce", utc=True, format="ISO8601")
+    wrong = np.flatnonzero(~np.isfinite(x.to_numpy(np.float64, na_value=np.nan)) if numeric else found.isna())
+    if len(wrong):
+        at = int(wrong[0])
+        raise DataError(f"{where}: time {x.iloc[at]!r} in line {at + 1} is neither a finite number nor an ISO date")
+    if not numeric:
+        found = found.dt.as_unit("ns").astype(np.int64)
+    times: NDArray[Any] = found.to_numpy(np.int64 if pd.api.types.is_integer_dtype(found) else np.float64)
     return times
 
 
@@ -179,9 +190,20 @@ def _arrays(path: Path, columns: Columns) -> Table:
     lines = {len(x) for x in arrays.values() if x.ndim == 1}
     if len(lines) != 1 or any(x.ndim != 1 for x in arrays.values()):
         shapes = ", ".join(str(x.shape) for x in arrays.values())
-        shapes = ", ".join(str(x.shape) for x in arrays.values())
         raise DataError(f"{path.name} holds arrays of shapes {shapes}: expected one number a line")
     for part, x in ids.items():
         if x is not None and part in arrays:
-            arrays[part] = x[arrays[part]]
+            arrays[part] = x[_places(arrays[part], len(x), part, path.name)]
     return read_frame(pd.DataFrame(arrays), columns, path.name)
+
+
+def _places(numbers: NDArray[Any], n: int, part: str, where: str) -> NDArray[np.int64]:
+    """The numbers as places among n ids."""
+    whole = numbers.dtype.kind in "iu"
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= n) if whole else np.ones(len(numbers), bool))
+    if len(wrong):
+        raise DataError(
+            f"{where}: {part} {numbers[wrong[0]]!s} in line {wrong[0] + 1} is none of its {n} {part}_ids: expected whole "
+            f"numbers from 0 to {n - 1}"
+        )
+    return numbers.astype(np.int64)

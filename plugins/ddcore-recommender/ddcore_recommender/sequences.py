@@ -21,6 +21,7 @@ from ddcore.problem import DataSource, Metric, Output, Problem, Task
 from ddcore.seeds import generator
 
 from .ranking import Counts, propensities
+from .table import SPLITS
 
 if TYPE_CHECKING:
     import random
@@ -65,10 +66,17 @@ class SequenceData(DataSource[Sequences]):
     def __init__(self, table: Table, length: int, *, drawn: bool) -> None:
         if table.time is None:
             raise DataError("sequences go by time, and the data has no time column: name it")
-        assert table.split is not None, "split the table first"
+        if table.split is None:
+            raise DataError("the interactions have no split: split_table(table, 'leave-one-out') gives them one")
         self.users, self.items, self.length = table.users, table.items, length
-        order = np.lexsort((table.time, table.user))
+        order = np.lexsort((table.split, table.time, table.user))
         user, item, split = table.user[order], table.item[order] + 1, table.split[order]
+        if (early := np.flatnonzero((np.diff(split) < 0) & (np.diff(user) == 0))).size:
+            raise DataError(
+                f"user {table.users[user[early[0]]]} has an interaction in {SPLITS[split[early[0] + 1]]} after one in "
+                f"{SPLITS[split[early[0]]]}: a sequence is continued, so choose split = leave-one-out, or a column whose train, "
+                "val and test follow each other in time"
+            )
         ends = np.searchsorted(user, np.arange(len(table.users) + 1))
         self.parts = [  # of each user: items in training, in val, in test
             tuple(item[a:b][split[a:b] == s] for s in range(3)) for a, b in zip(ends, ends[1:], strict=False)
@@ -110,7 +118,7 @@ class SequenceData(DataSource[Sequences]):
         return np.bincount(np.concatenate([a for a, _, _ in self.parts]) - 1, minlength=len(self.items))
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.length} {len(self.items)}".encode())
+        digest = hashlib.sha256("\n".join([str(self.length), *self.items.tolist()]).encode())
         for parts in self.parts:
             for items in parts:
                 digest.update(np.int64(len(items)).tobytes() + items.astype(np.int64).tobytes())

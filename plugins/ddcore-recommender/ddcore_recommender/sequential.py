@@ -35,7 +35,7 @@ def sequential_problem(
     return Problem(
         name="recommender",
         data=data,
-        task=NextItem(data.popularity(), [min(k, items) for k in cuts], negatives),
+        task=NextItem(data.popularity(), list(dict.fromkeys(min(k, items) for k in cuts)), negatives),
         models={"sasrec": partial(SASRec, items, length, dim), "gru4rec": partial(GRU4Rec, items, dim)},
         synthetic=sequence_set(length, items),
         recipe=SEQUENTIAL,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ddcore.errors import DataError
 from ddcore.seeds import stream
 
-__all__ = ["Split", "Table", "core", "distinct", "named", "positives", "split_table"]
+__all__ = ["SPLITS", "Split", "Table", "core", "distinct", "named", "positives", "split_table"]
 
 Split = Literal["random", "leave-one-out", "column"]
 Ints = NDArray[np.int64]
@@ -29,7 +29,7 @@ class Table:
     weight: NDArray[np.float64]  # (n,)
     users: Ids  # (U,)
     items: Ids  # (I,)
-    time: Ints | None = None  # (n,) any unit that grows
+    time: NDArray[Any] | None = None  # (n,) finite numbers of any unit that grows
     split: Ints | None = None  # (n,) 0 train, 1 val, 2 test
     fields: Mapping[str, Ints] = field(default_factory=dict)  # (n,) other categorical columns, by name
 
@@ -63,7 +63,7 @@ def named(
     split: Ints | None = None,
     fields: Mapping[str, Ints] | None = None,
 ) -> Table:
-    """A table from ids of any kind, which are kept as text. Raises DataError for weights that are no finite numbers."""
+    """A table from ids of any kind, which are kept as text. Raises DataError for weights and times that are no finite numbers."""
     users, u = _numbered(user)
     items, i = _numbered(item)
     w = np.ones(len(u)) if weight is None else np.asarray(weight, np.float64)
@@ -73,7 +73,10 @@ def named(
             f"{len(at)} of {len(w)} weights are no finite number (first: line {at[0] + 1}, user {users[u[at[0]]]}, "
             f"item {items[i[at[0]]]}): drop those lines or give them a weight"
         )
-    return Table(u, i, w, users, items, None if time is None else _ints(time), split, fields or {})
+    t = None if time is None else np.asarray(time)
+    if t is not None and not np.isfinite(t).all():
+        raise DataError(f"time {t[~np.isfinite(t)][0]} is no finite number: drop those lines or give them a time")
+    return Table(u, i, w, users, items, t, split, fields or {})
 
 
 def _numbered(ids: NDArray[Any]) -> tuple[Ids, Ints]:

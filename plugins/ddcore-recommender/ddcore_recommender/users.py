@@ -49,7 +49,8 @@ class UserData(DataSource[Interactions]):
     device = torch.device("cpu")
 
     def __init__(self, table: Table, *, drawn: bool) -> None:
-        assert table.split is not None, "split the table first"
+        if table.split is None:
+            raise DataError("the interactions have no split: split_table(table, 'random') draws one")
         shape = len(table.users), len(table.items)
         train, val, test = (_matrix(table, table.split == s, shape) for s in range(3))
         empty = csr_array(shape, dtype=np.float32)
@@ -94,6 +95,9 @@ class UserData(DataSource[Interactions]):
         for matrix in (self.context, self.held_out):
             for x in (matrix.indptr, matrix.indices):
                 digest.update(np.asarray(x, np.int64).tobytes())
+        digest.update("\n".join(self.items.tolist()).encode())
+        if self.times is not None:  # their order is what counts, in any unit
+            digest.update(np.unique(self.times, return_inverse=True)[1].astype(np.int64).tobytes())
         return digest.hexdigest()
 
     def bytes(self) -> int:
@@ -124,7 +128,10 @@ def _times(table: Table, lines: np.ndarray, train: csr_array) -> np.ndarray:  # 
     assert table.time is not None
     order = np.lexsort((table.item[lines], table.user[lines]))
     found: np.ndarray = table.time[lines][order]
-    assert len(found) == train.nnz, "a user and an item have one line: distinct(table)"
+    if len(found) != train.nnz:
+        raise DataError(
+            f"{len(found)} training interactions are {train.nnz} different ones: distinct(table) keeps the first of each"
+        )
     return found
 
 
