@@ -31,7 +31,7 @@ def small():
     return ranking_problem(split_table(some_tastes(), "random"), cuts=(5,), hidden=24)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tastes():
     return some_tastes
 
