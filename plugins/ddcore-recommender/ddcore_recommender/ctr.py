@@ -29,7 +29,7 @@ def click_problem(
     split: NDArray[np.int64] | None = None,  # (n,) 0 train, 1 val, 2 test; drawn where it is None
     source: str = "none",
 ) -> Problem[Clicks]:
-    """Click-through prediction from arrays. Raises DataError where only one of the two classes is there."""
+    """Click-through prediction from arrays: every row counts. Raises DataError where a split has only one of the two classes."""
     y = clicked.astype(np.int64)
     if len(np.unique(y)) < 2:
         raise DataError(f"all {len(y)} rows are {'clicks' if y[0] else 'no clicks'}: choose another threshold")
@@ -38,6 +38,11 @@ def click_problem(
         splits = stratified_split(y.tolist())
     else:
         splits = {name: np.flatnonzero(split == s).tolist() for s, name in enumerate(("train", "val", "test"))}
+    for name, ids in splits.items():
+        if len(ids) and len(np.unique(y[ids])) < 2:
+            raise DataError(
+                f"all {len(ids)} rows of {name} are {'clicks' if y[ids[0]] else 'no clicks'}: choose another threshold or split"
+            )
     data = ClickData(np.stack(list(fields.values()), 1), y, splits, drawn=drawn)
     return Problem(
         name="recommender",

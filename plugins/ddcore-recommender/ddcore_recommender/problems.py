@@ -52,7 +52,9 @@ def ranking_problem(
     return Problem(
         name="recommender",
         data=data,
-        task=Ranking(np.bincount(train.indices, minlength=items), list(dict.fromkeys(min(k, items) for k in cuts)), negatives),
+        task=Ranking(
+            np.bincount(train.indices, minlength=items), list(dict.fromkeys(min(k, items) for k in cuts)), negatives
+        ),
         models={
             "mult-vae": partial(MultVAE, items, hidden, max(hidden // 3, 1)),
             "infinite-ae": InfiniteAE,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ddcore.errors import DataError
+from ddcore.errors import DataError, OptionError
 from ddcore.problem import Problem
 
 from .ctr import clicks_of
@@ -26,42 +26,55 @@ Threshold = Annotated[
 ]
 PerUser = Annotated[
     int | None,
-    Field(ge=1, description="users have at least this many; 3 by default, 1 where the data brings its split"),
+    Field(
+        ge=1,
+        description="users have at least this many; 3 by default, 1 for clicks and where the data brings its split",
+    ),
 ]
 PerItem = Annotated[int, Field(ge=1, description="and items this many, each counted after the other filter (k-core)")]
 How = Annotated[
     Split | None,
     Field(
-        description="the data's own split where it has one; else random 80/10/10 in each user, leave-one-out for sequences"
+        description="the data's own split where it has one; else leave-one-out for sequences, random 80/10/10 for all others: "
+        "in each user, of clicks in either class"
     ),
 ]
 Kind = Annotated[
     Literal["ranking", "sequential", "clicks"],
     Field(description="collaborative filtering, the next item, or whether a weight reaches the threshold"),
 ]
-Length = Annotated[int, Field(ge=2, description="sequential: latest items that are looked at")]
+Length = Annotated[int | None, Field(ge=2, description="sequential: latest items that are looked at; 50 by default")]
 
 
 def _problem(
     table: Table,
     *,
     kind: str,
-    length: int,
+    length: int | None,
     threshold: float | None,
     per_user: int | None,
     per_item: int,
     split: Split | None,
     negatives: int | None,
 ) -> Problem[Any]:
-    if kind == "clicks":
-        return clicks_of(table, threshold)
+    for name, given, meant in (
+        ("length", length, kind == "sequential"),
+        ("negatives", negatives, kind != "clicks"),
+        ("fields", table.fields or None, kind == "clicks"),
+        ("split = leave-one-out", split if split == "leave-one-out" else None, kind != "clicks"),
+    ):
+        if given is not None and not meant:
+            raise OptionError(f"{name} has no meaning for kind = {kind}: leave it out, or choose another kind")
     own = table.split is not None
     how: Split = split or ("column" if own else "leave-one-out" if kind == "sequential" else "random")
+    if kind == "clicks":
+        kept = core(table, per_user or 1, per_item)
+        return clicks_of(replace(kept, split=None) if how == "random" else split_table(kept, how), threshold)
     least = per_user or (1 if how == "column" else 3)
     kept = split_table(core(distinct(positives(table, threshold)), least, per_item), how)
     drawn = how != "column"
     if kind == "sequential":
-        return sequential_problem(kept, length=length, drawn=drawn, negatives=negatives)
+        return sequential_problem(kept, length=length or 50, drawn=drawn, negatives=negatives)
     return ranking_problem(kept, drawn=drawn, negatives=negatives)
 
 
@@ -69,7 +82,7 @@ def file(
     data: Path | None = None,
     *,
     kind: Kind = "ranking",
-    length: Length = 50,
+    length: Length = None,
     user: Annotated[str | None, Field(description="column of the user; user_id by default")] = None,
     item: Annotated[str | None, Field(description="column of the item; item_id by default")] = None,
     weight: Annotated[
@@ -140,7 +153,7 @@ def _public(name: str, what: str, source: _Public) -> Callable[..., Problem[Any]
         data: Path | None = None,
         *,
         kind: Kind = "ranking",
-        length: Length = 50,
+        length: Length = None,
         threshold: Threshold = None,
         per_user: PerUser = None,
         per_item: PerItem = 1,

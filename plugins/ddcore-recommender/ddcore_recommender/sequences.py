@@ -58,7 +58,8 @@ def soft(items: int, numbers: Tensor) -> Tensor:  # (n, L) -> (n, L, I)
 
 class SequenceData(DataSource[Sequences]):
     """Users' items in the order of time, the latest `length` + 1 of them. Row u is user u in training, U + u in val, 2U + u in
-    test, as in `UserData`; val continues the training sequence, test the training and val sequence."""
+    test, as in `UserData`; val continues the training sequence, test the training and val sequence; of several held-out items
+    the first is asked for."""
 
     separable = True
     groups = (0,)

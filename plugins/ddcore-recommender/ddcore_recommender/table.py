@@ -92,7 +92,13 @@ def _by_text(ids: NDArray[Any]) -> tuple[Ids, Ints]:
 
 
 def positives(table: Table, threshold: float | None) -> Table:
-    """Implicit feedback: the lines whose weight is at least the threshold (all, where it is None), each now 1."""
+    """Implicit feedback: the lines whose weight is at least the threshold (all, where it is None), each now 1. Raises DataError
+    where none is, and for weights of 0 or less without a threshold: what did not happen has no line."""
+    if threshold is None and (none := int((table.weight <= 0).sum())):
+        raise DataError(
+            f"{none} of {len(table)} interactions have a weight of 0 or less (the smallest is {table.weight.min():g}): say by "
+            "threshold from which weight on they count"
+        )
     kept = table if threshold is None else table[table.weight >= threshold]
     if not len(kept):
         at_most = f"{table.weight.max():g}" if len(table) else "nothing"

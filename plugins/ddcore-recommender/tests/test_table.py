@@ -64,7 +64,7 @@ def test_columns_by_option_and_dates(tmp_path):
         (lambda d: d.assign(weight=["many"] + ["1"] * (len(d) - 1)), "'many' in line 1 is no number"),
         (lambda d: d.assign(weight=[np.nan] + [1.0] * (len(d) - 1)), "no finite number"),
         (lambda d: d.assign(item_id=[None, *d["item_id"][1:]]), "line 1 has no item id"),
-        (lambda d: d.assign(datetime=["soon", *d["datetime"].astype(str)[1:]]), "neither a number nor an ISO date"),
+        (lambda d: d.assign(datetime=["soon", *d["datetime"].astype(str)[1:]]), "neither a finite number nor an ISO date"),
         (lambda d: d.assign(split="somewhere"), "expected train, val or test"),
         (lambda d: d[:0], "no lines"),
     ],
