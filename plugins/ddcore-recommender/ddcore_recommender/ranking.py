@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -31,10 +32,16 @@ def ndcg(logits: Tensor, batch: Interactions, k: int = 10) -> Tensor:  # (n, I) 
     relevant = (batch.y > 0) & ~(batch.x > 0)
     judged = relevant.any(1)
     k = min(k, logits.shape[1])
-    best = logits.masked_fill(batch.x > 0, -math.inf)[judged].topk(k, 1).indices
+    best = _last_if_none(logits).masked_fill(batch.x > 0, -math.inf)[judged].topk(k, 1).indices
     discount = 1 / torch.log2(torch.arange(2, k + 2, dtype=logits.dtype, device=logits.device))  # (k,)
     gain = (relevant[judged].gather(1, best) * discount).sum(1)
     return gain / discount.cumsum(0)[relevant[judged].sum(1).clamp(max=k) - 1]
+
+
+def _last_if_none(scores: Tensor) -> Tensor:
+    """Scores that are no numbers become the lowest."""
+    lowest = torch.finfo(scores.dtype).min
+    return scores.nan_to_num(nan=lowest, neginf=lowest)
 
 
 class Counts:
@@ -61,7 +68,7 @@ class Counts:
         if self.negatives is not None:
             seen = seen | ~(relevant | _sampled(~seen & ~relevant, self.negatives))
             left = (~seen).sum(1)
-        scores = scores.masked_fill(seen, -math.inf)
+        scores = _last_if_none(scores).masked_fill(seen, -math.inf)
         order = scores.argsort(dim=1, descending=True, stable=True)
         place = torch.empty_like(order).scatter_(1, order, torch.arange(1, items + 1).expand_as(order))
         user, item = relevant.nonzero(as_tuple=True)
@@ -126,20 +133,24 @@ def _auc(scores: Tensor, relevant: Tensor, p: Tensor, left: Tensor) -> Tensor:  
 
 
 def _sampled(others: Tensor, n: int) -> Tensor:  # (users, I) -> (users, I)
-    """n of each user's other items, the same draw in every evaluation of a user with that set of them."""
-    key = torch.rand(others.shape[1], generator=torch.Generator().manual_seed(0)).expand(others.shape)
-    threshold = key.masked_fill(~others, 2.0).sort(dim=1).values[:, [min(n, others.shape[1]) - 1]]
-    return others & (key <= threshold)
+    """n of each user's other items: a draw for each set of them, the same in every evaluation and in any cut into batches."""
+    chosen = torch.zeros_like(others)
+    for row, mask in zip(others.numpy(), chosen, strict=True):
+        seed = hashlib.blake2b(np.packbits(row).tobytes(), digest_size=8).digest()
+        items, g = np.flatnonzero(row), np.random.default_rng(int.from_bytes(seed))
+        mask[g.choice(items, min(n, len(items)), replace=False)] = True
+    return chosen
 
 
 class Ranking(Task[Interactions]):
     """Implicit feedback over I items: a multinomial likelihood of the history (Liang et al., WWW 2018), ranking metrics of
     what was held out.
 
-    All items compete but those of the history. Of equal scores the item with the lower number comes first. Users without a
+    All items compete but those of the history. Of equal scores the item with the lower number comes first, and scores that are
+    no numbers come last. Users without a
     held-out item that is new to them are left out. Items that nobody has in training take part like all others. HR@k is the
     hits over min(k, relevant items), as in Distill-CF; recall@k the hits over all relevant items. With `negatives`, each user's
-    relevant items compete with that many sampled others only, and metrics say so in their names.
+    relevant items compete with that many others only, drawn for each user, and metrics say so in their names.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ddcore.errors import NotSupported
+from ddcore.errors import DataError, NotSupported
 from ddcore.problem import Problem
 
 from ..ranking import ndcg
@@ -23,19 +23,33 @@ def best_on_val(
     problem: Problem[Interactions], candidates: Sequence[float], fit: Callable[[float], Callable[[Tensor], Tensor]]
 ) -> tuple[float, Callable[[Tensor], Tensor]]:
     """The candidate whose predictor (histories (n, I) -> scores) has the largest nDCG@10 on val, and that predictor; the first
-    of equal ones. Test rows are not read. Without a val split it is the middle candidate."""
+    of equal ones. Test rows are not read. Without a val split it is the middle candidate. Raises DataError where no candidate
+    gives finite scores."""
     ids = problem.data.ids(split="val")
     if not ids:
         middle = candidates[len(candidates) // 2]
         return middle, fit(middle)
-    best: tuple[float, float, Callable[[Tensor], Tensor] | None] = (-math.inf, candidates[0], None)
+    best: tuple[float, Callable[[Tensor], Tensor]] | None = None
+    most = -math.inf
     for value in candidates:
         predict = fit(value)
-        parts = [ndcg(predict(b.x), b) for b in problem.data.batches("val", 1024)]
-        score = float(torch.cat(parts).mean())
-        if math.isfinite(score) and score > best[0]:
-            best = score, value, predict
-    return best[1], best[2] or fit(best[1])
+        score = _on_val(problem, predict)
+        if score > most:
+            most, best = score, (value, predict)
+    if best is None:
+        raise DataError(f"no ridge of {', '.join(f'{c:g}' for c in candidates)} gives finite scores: check the set's weights")
+    return best
+
+
+def _on_val(problem: Problem[Interactions], predict: Callable[[Tensor], Tensor]) -> float:
+    """nDCG@10; NaN where a score is no finite number."""
+    parts = []
+    for batch in problem.data.batches("val", 1024):
+        scores = predict(batch.x)
+        if not bool(scores.isfinite().all()):
+            return math.nan
+        parts.append(ndcg(scores, batch))
+    return float(torch.cat(parts).mean())
 
 
 def need_memory(numbers: int, what: str, instead: str, size: int = 4) -> None:
