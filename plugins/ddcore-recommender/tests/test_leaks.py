@@ -33,10 +33,10 @@ FEW |= {"history": 6.0, "draws": 2}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
-    """Small batches of pairs, of the 300 updates that there are at least."""
+    """A few updates by pairs."""
     monkeypatch.setenv("DDCORE_CACHE", str(tmp_path))
+    monkeypatch.setattr(PairwiseModel, "least", 10)
     for model in (PairwiseModel, NeuMF):
-        monkeypatch.setattr(model, "size", 16)
         monkeypatch.setattr(model, "epochs", 1)
 
 

@@ -38,6 +38,7 @@ class PairwiseModel(nn.Module):
     What is learned of users is theirs alone: real users are judged by what their history says of them (`forward`)."""
 
     epochs: int = 100
+    least: int = 300  # updates
     size: int = 2048
     lr: float = 5e-3
     decay: float = 1e-5
@@ -55,13 +56,13 @@ class PairwiseModel(nn.Module):
         return
 
     def fit(self, synthetic: Synthetic[Interactions], problem: Problem[Any]) -> None:
-        """As many updates an epoch as the set has interactions in batches, and a hundred in all at least."""
+        """As many updates an epoch as the set has interactions in batches, and `least` in all at least."""
         rows = sparse_rows(synthetic)
         g = np.random.default_rng(int(torch.randint(2**31, ())))  # seeded by the caller
         learned = self.start(rows)
         opt = torch.optim.Adam(learned, lr=self.lr)
         weight = float(rows.sum()) / float(rows.max())
-        for _ in range(max(self.epochs * round(weight / self.size), 300)):
+        for _ in range(max(self.epochs * round(weight / self.size), self.least)):
             u, i, j, w = draw_pairs(rows, self.size, g)
             loss = -(w * F.logsigmoid(self.leads(u, i, j))).mean()
             loss = loss + self.decay * sum((p.square().sum() for p in learned), torch.zeros(()))
