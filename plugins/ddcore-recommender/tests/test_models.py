@@ -14,7 +14,7 @@ from ddcore_recommender.models.infinite_ae import InfiniteAE, autoencoder_kernel
 from ddcore_recommender.users import Interactions, UserData, UserSet, sparse_rows
 from sklearn.kernel_ridge import KernelRidge
 
-from ddcore.errors import NotSupported
+from ddcore.errors import DataError, NotSupported
 from ddcore.evaluation import score, train
 from ddcore.parametrizations.base import Selected
 
@@ -114,6 +114,16 @@ def test_without_val_the_middle_ridge_is_taken(small):
     problem = replace(small, data=data)
     net = train(problem, Selected.random(data, {0: 20}, random.Random(0)), problem.recipe, 0, "infinite-ae")
     assert net.reg == InfiniteAE().ridges[len(InfiniteAE().ridges) // 2]
+
+
+def test_a_ridge_without_finite_scores_is_never_chosen(small):
+    data = UserSet({0: 20}, rows(20, 24).x.float())
+    fits = {0.1: torch.nan, 0.2: 0.0, 0.3: torch.inf}
+    reg, predict = closed_form.best_on_val(small, list(fits), lambda value: lambda q: q + fits[value])
+    assert reg == 0.2
+    assert predict(data.x).isfinite().all()
+    with pytest.raises(DataError, match=r"no ridge of 0\.1, 0\.3 gives finite scores"):
+        closed_form.best_on_val(small, [0.1, 0.3], lambda value: lambda q: q + fits[value])
 
 
 def test_too_large_a_closed_form_says_how_much_memory_it_needs(small, monkeypatch):

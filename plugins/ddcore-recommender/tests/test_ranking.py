@@ -153,6 +153,36 @@ def test_sampled_negatives_are_named_and_kinder():
     assert everything["nDCG@2 (99 negatives)"] == pytest.approx(full["nDCG@2"])
 
 
+def test_every_user_has_negatives_of_their_own_however_users_are_batched():
+    """All rank the items alike and want the median one: over users, half of the negatives are below it."""
+    users, items = 400, 101
+    scores = torch.arange(items).double().expand(users, items)
+    seen = (torch.rand(users, items, generator=torch.Generator().manual_seed(0)) < 0.2).double()
+    relevant = torch.zeros(users, items)
+    relevant[:, 50], seen[:, 50] = 1, 0
+    task = Ranking(np.ones(items, np.int64), cuts=(2,), negatives=5)
+    found, cut = (
+        task.score([(Output(scores[s], scores[s]), Interactions(seen[s], relevant[s])) for s in parts])
+        for parts in ([slice(None)], [slice(0, 7), slice(7, 300), slice(300, 400)])
+    )
+    assert found["AUC (5 negatives)"] == pytest.approx(0.5, abs=0.05)
+    assert found == pytest.approx(cut)
+
+
+@pytest.mark.parametrize("kind", [math.nan, -math.inf])
+def test_scores_that_are_no_numbers_come_last(kind):
+    scores, seen, relevant = example(4)
+    wrong = scores.clone()
+    wrong[:, :6] = kind
+    scores[:, :6] = -99.0
+    found = []
+    for s in (scores, wrong):
+        counts = Counts((5,), torch.ones(17))
+        counts.add(s, seen, relevant)
+        found.append({**counts.means(), "quick": float(ndcg(s, Interactions(seen, relevant), 5).mean())})
+    assert found[0] == pytest.approx(found[1])
+
+
 def test_nobody_to_score_is_an_error():
     x = torch.eye(3)
     with pytest.raises(DataError, match="nothing to score"):

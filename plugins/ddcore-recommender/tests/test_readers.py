@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from ddcore_recommender.export import to_csv
 from ddcore_recommender.importing import from_table
+from ddcore_recommender.problems import ranking_problem
 from ddcore_recommender.public import file
 from ddcore_recommender.readers import Columns, read_file
+from ddcore_recommender.sequential import sequential_problem
 from ddcore_recommender.table import distinct, named, split_table
 from ddcore_recommender.users import SparseUsers
 
@@ -163,3 +166,33 @@ def test_sequences_do_not_go_back_in_time(log):
     pd.read_csv(log).assign(part=np.tile([0, 0, 1, 2], 20)).to_csv(log, index=False)
     own = file(log, kind="sequential", threshold=0.0, split_column="part").data
     assert own.fingerprint() == file(log, kind="sequential", threshold=0.0, split="leave-one-out").data.fingerprint()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# problems of tables
+
+
+def table(items="wxyz", time=(1, 2, 3, 4)):
+    return named(np.array(list("aabb")), np.array(list(items)), time=np.array(time), split=np.array([0, 2, 0, 2]))
+
+
+def test_the_fingerprint_knows_the_items_and_the_order_of_times():
+    known = ranking_problem(table()).data.fingerprint()
+    assert ranking_problem(table(time=(10, 20, 30.5, 40))).data.fingerprint() == known
+    assert ranking_problem(table("abcd")).data.fingerprint() != known
+    assert ranking_problem(table(time=(3, 2, 1, 4))).data.fingerprint() != known
+
+
+def test_a_small_catalogue_has_each_metric_once():
+    for problem in (ranking_problem(table()), ranking_problem(table(), cuts=(3, 10))):
+        names = [m.name for m in problem.task.metrics]
+        assert len(names) == len(set(names))
+
+
+def test_a_table_that_is_not_ready_says_what_to_do():
+    with pytest.raises(DataError, match=r"no split: split_table\(table, 'random'\)"):
+        ranking_problem(replace(table(), split=None))
+    with pytest.raises(DataError, match=r"no split: split_table\(table, 'leave-one-out'\)"):
+        sequential_problem(replace(table(), split=None))
+    with pytest.raises(DataError, match=r"3 training interactions are 2 different ones: distinct\(table\)"):
+        ranking_problem(replace(table("wxwx"), user=np.array([0, 0, 0, 1]), split=np.array([0, 2, 0, 0])))

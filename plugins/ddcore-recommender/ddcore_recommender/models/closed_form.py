@@ -37,7 +37,9 @@ def best_on_val(
         if score > most:
             most, best = score, (value, predict)
     if best is None:
-        raise DataError(f"no ridge of {', '.join(f'{c:g}' for c in candidates)} gives finite scores: check the set's weights")
+        raise DataError(
+            f"no ridge of {', '.join(f'{c:g}' for c in candidates)} gives finite scores: check the set's weights"
+        )
     return best
 
 
