@@ -51,7 +51,5 @@ class TestClicks(ProblemConformance):
     def case(cls):
         rng = np.random.default_rng(0)
         a, b, c = (rng.integers(n, size=900) for n in (5, 4, 3))
-        problem = replace(
-            click_problem({"a": a, "b": b, "c": c}, (a * b + c) % 4 < 2), name="recommender/import-clicks"
-        )
+        problem = replace(click_problem({"a": a, "b": b, "c": c}, (a * b + c) % 4 < 2), name="recommender/file")
         return problem, problem.synthetic({0: 3, 1: 3}, None, random.Random(0))
