@@ -25,11 +25,16 @@ class CoresetOptions(Options):
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
-def starting_rows(start: str) -> tuple[Stage, ...]:
-    """The stage that picks random real rows to start from; none for `noise`."""
+def starting_rows(start: str, model: str | None = None) -> tuple[Stage, ...]:
+    """The stage that picks real rows to start from: `real` at random, `k-means` those nearest to each group's centres in the
+    features of a random network; none for `noise`."""
+    from .. import selection
     from ..parametrizations.base import Selected
     from .plan import Select
 
+    if start == "k-means":
+        pick = partial(selection.choose, policy=selection.k_means, epochs=0, model=model)
+        return (Select(lambda problem, counts, rng: pick(problem, counts, rng=rng)),)
     return (Select(lambda problem, counts, rng: Selected.random(problem.data, counts, rng)),) if start == "real" else ()
 
 

@@ -180,19 +180,16 @@ class DREAMOptions(IDCOptions):
 
 def _dream(problem: Problem[Any], counts: Mapping[int, int], options: DREAMOptions) -> Plan:
     """Representative rows of a random network's features, then IDC on representative rows."""
-    from .. import selection
     from ..objectives.gradient import GroupwiseMatching
     from ..objectives.networks import TrainedOnReal
     from ..objectives.real_rows import Representative
     from .coresets import starting_rows
-    from .plan import Plan, Select
+    from .plan import Plan
 
-    pick = partial(selection.choose, policy=selection.k_means, epochs=0, model=options.model)
-    centres = (Select(lambda problem, counts, rng: pick(problem, counts, rng=rng)),)
     objective = GroupwiseMatching(
         **_shared(problem, options), networks=TrainedOnReal(**_training(options)), rows=Representative(options.every)
     )
-    start = centres if options.start == "k-means" else starting_rows(options.start)
+    start = starting_rows(options.start, options.model)
     return Plan((*start, _groupwise(objective, options, options.steps)))
 
 

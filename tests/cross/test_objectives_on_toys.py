@@ -256,6 +256,18 @@ def test_the_papers_settings():
     assert (dsa.start, dsa.augment) == ("real", "match")
     dm = resolve_method("dm", p).resolve(p, {0: 10}, "paper")
     assert (dm.steps, dm.lr, dm.pool, dm.augment, dm.start) == (20_000, 1.0, 0, "match", "real")
+    rates = {
+        n: resolve_method("dm", p).resolve(replace(p, name=n), {0: 100}, "paper").lr for n in ("any", "image/cifar100")
+    }
+    assert rates == {"any": 10.0, "image/cifar100": 1.0}
+
+
+def test_dm_may_start_from_centres():
+    """Those that the coreset picks in a random network; it hardly moves in one tiny step."""
+    p, still = toys.image(), {"steps": 1, "lr": 1e-9, "pool": 1, "n_real": 8}
+    moved = ddcore.distill(p, "dm", ipc=2, options={"start": "k-means", **still}).tensors["x"]
+    assert torch.allclose(moved, ddcore.distill(p, "k-means", ipc=2, options={"epochs": 0}).tensors["x"], atol=1e-6)
+    assert not torch.allclose(moved, ddcore.distill(p, "dm", ipc=2, options=still).tensors["x"], atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["dm", "dc"])
