@@ -260,6 +260,18 @@ def test_the_papers_settings():
         n: resolve_method("dm", p).resolve(replace(p, name=n), {0: 100}, "paper").lr for n in ("any", "image/cifar100")
     }
     assert rates == {"any": 10.0, "image/cifar100": 1.0}
+    idm = {
+        (name, ipc): resolve_method("idm", p).resolve(replace(p, name=name), {0: ipc}, "paper")
+        for name, ipc in (
+            ("image/cifar10", 10),
+            ("image/cifar100", 10),
+            ("image/cifar100", 1),
+            ("image/imagenette", 10),
+        )
+    }
+    assert [(o.weight, o.train_steps, o.n_real) for o in idm.values()] == [
+        (0.5, 10, 256), (0.1, 50, 256), (0.5, 10, 5000), (3.0, 10, 256)
+    ]  # fmt: skip
 
 
 def test_dm_may_start_from_centres():
