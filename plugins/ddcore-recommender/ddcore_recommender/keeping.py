@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Self
@@ -19,6 +19,7 @@ from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import Problem
 from ddcore.seeds import torch_seeded
 
+from .memory import need_memory
 from .models.mf import MF
 from .models.pairs import draw_pairs
 from .users import Interactions, SparseUsers, dense
@@ -52,9 +53,11 @@ class KeptInteractions(Synthetic[Interactions]):
 
     def take(self, ids: Sequence[int], rng: Random | None = None) -> Interactions:
         """Histories in expectation."""
-        full = torch.zeros(self.shape)
-        user = torch.repeat_interleave(torch.arange(self.shape[0]), self.get_buffer("indptr").diff())
-        return Interactions(full.index_put((user, self.get_buffer("indices")), self.p)[list(ids)])
+        ends = self.get_buffer("indptr").tolist()
+        at = torch.cat([torch.arange(ends[u], ends[u + 1]) for u in ids])
+        user = torch.repeat_interleave(torch.tensor([ends[u + 1] - ends[u] for u in ids]))
+        full = torch.zeros(len(ids), self.shape[1])
+        return Interactions(full.index_put((user, self.get_buffer("indices")[at]), self.p[at]))
 
     def project(self) -> None:
         self.p.copy_(onto_budget(self.p, self.budget))
@@ -93,13 +96,13 @@ def onto_budget(p: Tensor, budget: float, rounds: int = 60) -> Tensor:  # (n,)
     return (p - high).clamp(0, 1)
 
 
-def candidates(train: csr_array, scores: Tensor, share: float) -> csr_array:  # (n, I), (n, I)
+def candidates(train: csr_array, scores: Iterable[Tensor], share: float) -> csr_array:  # (n, I), n times (I,)
     """The real interactions, and for each user `share` times as many of the unseen items that score highest."""
     user, item = [], []
-    for u in range(train.shape[0]):
+    for u, row in enumerate(scores):
         seen = train.indices[train.indptr[u] : train.indptr[u + 1]]
         more = min(round(share * len(seen)), train.shape[1] - len(seen))
-        best = scores[u].clone().index_fill_(0, torch.from_numpy(seen.astype(np.int64)), -torch.inf).topk(more).indices
+        best = row.index_fill(0, torch.from_numpy(seen.astype(np.int64)), -torch.inf).topk(more).indices
         item += [seen, best.numpy()]
         user += [np.full(len(seen) + more, u)]
     at = np.concatenate(user), np.concatenate(item)
@@ -124,6 +127,11 @@ class OneEpoch:
 
     def losses(self, problem: Problem[Any], synthetic: Synthetic[Any], run: Run) -> Iterator[Tensor | None]:
         assert isinstance(synthetic, KeptInteractions)
+        need_memory(
+            2 * len(problem.data.ids(split="val")) * synthetic.shape[1],
+            "dconrec, which keeps all users of val at hand,",
+            "filter users or items out, or choose another method",
+        )
         held = [problem.data.take(list(problem.data.ids(split="val"))[i::8]) for i in range(8)]
         while True:
             run.boundary()
@@ -166,7 +174,9 @@ class OneEpoch:
         return -F.logsigmoid(scores[user, item] - scores[user, other]).mean()
 
 
-def unseen_scores(net: MF, train: csr_array) -> Tensor:  # (U, I)
-    """What a trained network gives to every item of every user."""
-    with torch.no_grad():
-        return torch.cat([net(Interactions(dense(train[i : i + 1024]))).logits for i in range(0, train.shape[0], 1024)])
+def unseen_scores(net: MF, train: csr_array) -> Iterator[Tensor]:  # U times (I,)
+    """What a trained network gives to every item of every user, one after another."""
+    for i in range(0, train.shape[0], 1024):
+        with torch.no_grad():
+            scores = net(Interactions(dense(train[i : i + 1024]))).logits
+        yield from scores

@@ -210,8 +210,11 @@ class SparseUsers(Synthetic[Interactions]):
 
 
 def sparse_rows(synthetic: Synthetic[Interactions], size: int = 1024) -> csr_array:  # (n, I)
-    """The whole set as a sparse matrix, read `size` users at a time."""
-    return csr_array(vstack(list(_pieces(synthetic, size)), format="csr"))
+    """The whole set as a sparse matrix, read `size` users at a time. Raises DataError where it holds no interaction."""
+    rows = csr_array(vstack(list(_pieces(synthetic, size)), format="csr"))
+    if not rows.nnz:
+        raise DataError("all weights of the set are 0: nothing can be learned from it; distil it with other settings")
+    return rows
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ddcore_recommender import memory
 from ddcore_recommender.models import closed_form
 from ddcore_recommender.models.ease import EASE
 from ddcore_recommender.models.infinite_ae import InfiniteAE, autoencoder_kernel, solve
@@ -127,9 +128,42 @@ def test_a_ridge_without_finite_scores_is_never_chosen(small):
 
 
 def test_too_large_a_closed_form_says_how_much_memory_it_needs(small, monkeypatch):
-    monkeypatch.setattr(closed_form.os, "sysconf", lambda name: 64)
+    everything = Selected(small.data, {0: small.data.ids()})
+    peak = (11 * 60 * 60 + 3 * 60 * 24) * 8
+    monkeypatch.setattr(memory, "available", lambda: peak)
+    train(small, everything, small.recipe, 0, "infinite-ae")
+    monkeypatch.setattr(memory, "available", lambda: peak - 1)
     with pytest.raises(NotSupported, match=r"infinite-ae on 60 users and 24 items needs .* GiB"):
-        train(small, Selected(small.data, {0: small.data.ids()}), small.recipe, 0, "infinite-ae")
+        train(small, everything, small.recipe, 0, "infinite-ae")
+    monkeypatch.setattr(memory, "available", lambda: 4 * 2**30)
+    with pytest.raises(NotSupported, match=r"^it needs 16\.0 GiB and 4\.0 GiB are available: buy some$"):
+        memory.need_memory(2**32, "it", "buy some")
+
+
+@pytest.mark.parametrize(
+    ("meminfo", "limits", "expected"),
+    [
+        ("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable: 7 kB\n", ["max", None], 7 * 1024),
+        ("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable: 7 kB\n", [None, "4096"], 4096),
+        (None, [None, None], None),
+    ],
+)
+def test_what_is_available_is_what_linux_and_its_limits_say(tmp_path, monkeypatch, meminfo, limits, expected):
+    files = [tmp_path / name for name in ("meminfo", "v2", "v1")]
+    for file, text in zip(files, [meminfo, *limits], strict=True):
+        if text is not None:
+            file.write_text(text)
+    monkeypatch.setattr(memory, "MEMINFO", files[0])
+    monkeypatch.setattr(memory, "LIMITS", files[1:])
+    assert memory.available() == expected
+    if expected is None:
+        memory.need_memory(2**60, "where the system does not say", "try")
+
+
+@pytest.mark.parametrize("model", ["mf", "ease"])
+def test_a_set_of_zeros_is_an_error(small, model):
+    with pytest.raises(DataError, match="all weights of the set are 0"):
+        train(small, UserSet({0: 2}, torch.zeros(2, 24)), small.recipe, 0, model)
 
 
 def test_an_unfitted_closed_form_names_networks(small):

@@ -1,9 +1,8 @@
-"""What models without gradient descent share: the choice of a ridge on val, and the question whether the memory is there."""
+"""What models without gradient descent share: the choice of a ridge on val."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +14,7 @@ from ddcore.problem import Problem
 from ..ranking import ndcg
 from ..users import Interactions
 
-__all__ = ["best_on_val", "need_memory", "unfitted"]
+__all__ = ["best_on_val", "unfitted"]
 
 
 @torch.no_grad()
@@ -52,15 +51,6 @@ def _on_val(problem: Problem[Interactions], predict: Callable[[Tensor], Tensor])
             return math.nan
         parts.append(ndcg(scores, batch))
     return float(torch.cat(parts).mean())
-
-
-def need_memory(numbers: int, what: str, instead: str, size: int = 4) -> None:
-    """Raises NotSupported where `numbers` of `size` bytes are more than this machine has left."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if numbers * size > free:
-        raise NotSupported(
-            f"{what} needs {numbers * size / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free: {instead}"
-        )
 
 
 def unfitted(name: str) -> NotSupported:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import Output, Problem
 
+from ..memory import need_memory
 from ..users import Interactions, sparse_rows
-from .closed_form import best_on_val, need_memory, unfitted
+from .closed_form import best_on_val, unfitted
 
 __all__ = ["EASE", "Popularity"]
 
@@ -31,7 +32,7 @@ class EASE(nn.Module):
         """Solves on the whole set; its users are read in parts."""
         rows = sparse_rows(synthetic)
         n = rows.shape[1]
-        need_memory(4 * n * n, f"ease on {n:,} items", "filter rare items out, or evaluate another model", size=8)
+        need_memory(7 * n * n, f"ease on {n:,} items", "filter rare items out, or evaluate another model", size=8)
         gram = torch.from_numpy((rows.T @ rows).toarray()).double()  # (I, I)
 
         def predictor(reg: float) -> Callable[[Tensor], Tensor]:

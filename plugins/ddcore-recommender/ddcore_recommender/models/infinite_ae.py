@@ -11,8 +11,9 @@ from ddcore.kernels import FullyConnected
 from ddcore.parametrizations.base import Synthetic
 from ddcore.problem import Output, Problem
 
+from ..memory import need_memory
 from ..users import Interactions
-from .closed_form import best_on_val, need_memory, unfitted
+from .closed_form import best_on_val, unfitted
 
 __all__ = ["RIDGES", "InfiniteAE", "autoencoder_kernel", "solve"]
 
@@ -51,15 +52,18 @@ class InfiniteAE(nn.Module):
 
     @torch.no_grad()
     def fit(self, synthetic: Synthetic[Interactions], problem: Problem[Interactions]) -> None:
-        """Solves on the whole set. Raises NotSupported, with the memory that it would need, where there is less."""
+        """Solves on the whole set. Raises NotSupported, with the memory that it would need (as measured: the kernel's
+        intermediate results, rows and solutions), where there is less."""
         n, items = sum(synthetic.counts.values()), len(problem.data.take(problem.data.ids()[:1]).x[0])
+        exact = n <= 4096
         need_memory(
-            3 * n * n + 3 * n * items,
+            11 * n * n + 3 * n * items,
             f"infinite-ae on {n:,} users and {items:,} items",
             "train it on fewer users (a distilled set, a coreset), or evaluate another model",
+            size=8 if exact else 4,
         )
         x = synthetic.batch().x  # (n, I)
-        k = _NTK(x.double(), x.double()) if n <= 4096 else _NTK(x, x)
+        k = _NTK(x.double(), x.double()) if exact else _NTK(x, x)
 
         def predictor(reg: float) -> Callable[[Tensor], Tensor]:
             found = solve(k, x.to(k.dtype), reg)

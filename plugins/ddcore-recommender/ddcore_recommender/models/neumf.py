@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ddcore.problem import Output
 
-from ..users import Interactions
+from ..users import Interactions, dense
 from .pairs import PairwiseModel
 
 __all__ = ["NeuMF"]
@@ -33,7 +33,7 @@ class NeuMF(PairwiseModel):
         self.dim = dim
 
     def start(self, rows: csr_array) -> list[nn.Parameter]:
-        self.rows = torch.from_numpy(rows.toarray())
+        self.rows = rows
         return [p for p in self.parameters() if p.requires_grad]
 
     def users(self, x: Tensor) -> Tensor:  # (n, I) -> (n, 2 dim)
@@ -53,7 +53,7 @@ class NeuMF(PairwiseModel):
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
         some, place = user.unique(return_inverse=True)
-        u = self.users(self.rows[some])[place]
+        u = self.users(dense(self.rows[some.numpy()]))[place]
         s = self.scores(u, self.product[torch.stack([chosen, other], 1)])  # (n, 2)
         return s[:, 0] - s[:, 1] + self.bias[chosen] - self.bias[other]
 
