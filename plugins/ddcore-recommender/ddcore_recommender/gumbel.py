@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Self
@@ -78,7 +79,9 @@ class GumbelUsers(Synthetic[Interactions]):
         super().__init__(counts, step_size)
         self.logits = nn.Parameter(logits.detach().clone())
         self.best: Tensor
+        self.score: Tensor
         self.register_buffer("best", logits.detach().clone())  # the logits that scored best on val
+        self.register_buffer("score", torch.tensor(-math.inf))  # () what they scored
         self.history, self.temperature = history, temperature
         self.draws = round(history) if draws is None else draws
 
@@ -88,9 +91,13 @@ class GumbelUsers(Synthetic[Interactions]):
         total = relaxed_draws(self.logits[list(ids)], self.temperature, seeds)
         return Interactions((total * (self.history / self.draws)).clamp(max=1))
 
-    def remember(self) -> None:
-        """Keeps the logits as they are now as the best."""
-        self.best.copy_(self.logits.detach())
+    def remember(self, score: float) -> bool:
+        """Whether the logits as they are now score better than the best, which they then are; without a score (NaN) always."""
+        better = not bool(self.score.new_tensor(score) <= self.score)
+        if better:
+            self.best.copy_(self.logits.detach())
+            self.score.fill_(score)
+        return better
 
     @torch.no_grad()
     def recall(self) -> None:

@@ -32,7 +32,8 @@ class Reconstruction:
 
     Real users are read in batches, and the fake ones are drawn once for all of them. From the first update on, \lambda is the
     best of `ridges` on val every `val_every` updates, and the users that were best there are remembered; after `patience`
-    updates without a better score nothing moves any more. Without a val split \lambda is the middle one.
+    updates without a better score nothing moves any more. Without a val split \lambda is the middle one. The users after the
+    last update are left to be judged.
     """
 
     ridges: tuple[float, ...] = (1e-5, 1e-3, 0.1, 1.0, 5.0, 50.0)
@@ -46,16 +47,15 @@ class Reconstruction:
         ids = problem.data.ids()
         length = sum(float(b.x.sum()) for b in problem.data.batches("train", self.user_batch)) / len(ids)
         found: dict[str, Any] = run.state.setdefault(
-            "search", {"reg": self.ridges[len(self.ridges) // 2], "score": -math.inf, "step": 0, "ended": False}
+            "search", {"reg": self.ridges[len(self.ridges) // 2], "step": 0, "ended": False}
         )
         while True:
             run.boundary()
-            if not found["ended"] and (run.step % self.val_every == 0 or run.step == run.steps - 1):
+            if not found["ended"] and run.step % self.val_every == 0:
                 score, found["reg"] = on_val(problem, synthetic, self.ridges)
                 run.log(val=score, reg=found["reg"])
-                if score > found["score"] or not problem.data.ids(split="val"):
-                    found.update(score=score, step=run.step)
-                    synthetic.remember()
+                if synthetic.remember(score):
+                    found["step"] = run.step
                 found["ended"] = run.step - found["step"] >= self.patience
             if found["ended"]:
                 yield None

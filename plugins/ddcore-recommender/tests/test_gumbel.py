@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
 import torch
+from ddcore_recommender import reconstruction
 from ddcore_recommender.gumbel import GumbelUsers, relaxed_draws
 from ddcore_recommender.methods.distill_cf import DISTILL_CF
 from ddcore_recommender.reconstruction import Reconstruction
@@ -115,6 +117,28 @@ def test_a_run_is_a_function_of_its_seed(small):
     assert not torch.equal(a, c)
 
 
-def test_a_history_of_all_items_is_an_error(small):
+@pytest.mark.parametrize("score", ["rises", "falls", "is not known"])
+def test_the_users_after_the_last_update_are_judged_too(small, monkeypatch, score):
+    judged = []
+
+    def on_val(problem, users, ridges):
+        judged.append(users.logits.detach().clone())
+        return {"rises": len(judged), "falls": -len(judged), "is not known": math.nan}[score], ridges[0]
+
+    monkeypatch.setattr(reconstruction, "on_val", on_val)
+    made = ddcore.distill(small, DISTILL_CF, ipc=2, options={"steps": 3, "val_every": 2, "lr": 1.0, **COLD})
+    assert len(judged) == 3, "before the first update, after two, after the last"
+    assert not torch.equal(judged[1], judged[2])
+    kept = GumbelUsers({0: 2}, judged[0 if score == "falls" else 2], history=6.0, temperature=1.0)
+    assert torch.equal(made.tensors["x"], kept.batch().x.detach())
+
+
+def test_a_history_of_all_items_or_none_is_an_error(small):
     with pytest.raises(OptionError, match="24 items"):
         ddcore.distill(small, DISTILL_CF, ipc=2, options={"history": 24.0})
+    with pytest.raises(OptionError, match="history"):
+        ddcore.distill(small, DISTILL_CF, ipc=2, options={"history": 0.4})
+
+
+def test_the_quick_preset_fits_a_small_catalogue(small):
+    assert DISTILL_CF.resolve(small, {0: 2}, "quick").history == 6

@@ -27,7 +27,7 @@ class DistillCFOptions(Options):
 
     steps: int = Field(500, ge=1, description="updates of the users")
     lr: float = Field(0.04, gt=0, description="learning rate of the logits (Adam)")
-    history: float = Field(200, gt=0, description="gamma: weight that each fake user hands out")
+    history: float = Field(200, ge=1, description="gamma: weight that each fake user hands out")
     draws: int | None = Field(
         None, ge=1, description="draws of an update; gamma by default, fewer are scaled up and take less time"
     )
@@ -46,14 +46,14 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DistillCFOpt
     from ddcore.methods.plan import Plan, Synthesise
 
     from ..gumbel import GumbelUsers
-    from ..reconstruction import Reconstruction
+    from ..reconstruction import Reconstruction, on_val
     from ..users import UserSet
 
-    items = len(problem.data.take(problem.data.ids()[:1]).x[0])
+    items = _items(problem)
     if options.history >= items:
         raise OptionError(
             f"distill-cf: history = {options.history:g}, and there are {items} items: every fake user would have them all. "
-            f"Give less, such as history = {max(items // 4, 1)}"
+            f"Give less, such as history = {_quarter(items)}"
         )
 
     def relax(work: Work[Any]) -> Synthetic[Any]:
@@ -69,6 +69,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DistillCFOpt
     def draw(work: Work[Any]) -> Synthetic[Any]:
         users = work.synthetic
         assert isinstance(users, GumbelUsers)
+        users.remember(on_val(work.problem, users, objective.ridges)[0])  # after the last update
         users.recall()
         users.draws = round(users.history)
         with torch.no_grad():
@@ -84,9 +85,18 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DistillCFOpt
     return Plan((*starting_rows("real"), Become(relax), Synthesise(objective, options.steps, adam), Become(draw)))
 
 
+def _items(problem: Problem[Any]) -> int:
+    return len(problem.data.take(problem.data.ids()[:1]).x[0])
+
+
+def _quarter(items: int) -> int:
+    return max(items // 4, 1)
+
+
 def quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """150 updates with 10 draws each."""
-    return {"steps": 150, "draws": 10, "val_every": 25}
+    """150 updates with 10 draws each; in a small catalogue users hand out a weight of a quarter of its items."""
+    small = of_rankings(problem) is None and _items(problem) <= 200
+    return {"steps": 150, "draws": 10, "val_every": 25, **({"history": _quarter(_items(problem))} if small else {})}
 
 
 def paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
