@@ -17,6 +17,7 @@ from .clicks import ClickData, Clicking, Clicks, click_set
 from .imports import read_imports
 from .models.deepfm import DNN, DeepFM
 from .protocol import CLICKS
+from .show import draw_clicks
 from .table import Table, core, distinct
 
 __all__ = ["click_problem", "clicks_of", "import_clicks"]
@@ -53,6 +54,7 @@ def click_problem(
         recipe=CLICKS,
         input_space="fields",
         preprocessing=Preprocessing(source),
+        render=partial(draw_clicks, data),
         class_names=("no click", "click"),
     )
 

@@ -20,7 +20,7 @@ from .models.mult_vae import MultVAE
 from .models.neumf import NeuMF
 from .protocol import RECOMMENDER
 from .ranking import Ranking
-from .show import drawing
+from .show import draw_users
 from .table import Table, core, distinct, split_table
 from .users import Interactions, UserData, user_set
 
@@ -69,7 +69,7 @@ def ranking_problem(
         input_space="histories",
         kernels={"ntk": autoencoder_kernel},
         preprocessing=Preprocessing(source),
-        render=partial(drawing, data),
+        render=partial(draw_users, data),
         quick={"dc": {"lr": 0.003}, "mtt": {"lr": 1.0}},  # weights are in [0, 1], most of them 0
     )
 

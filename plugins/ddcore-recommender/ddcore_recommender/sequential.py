@@ -15,6 +15,7 @@ from .models.sequential import GRU4Rec, SASRec
 from .problems import Negatives
 from .protocol import SEQUENTIAL
 from .sequences import NextItem, SequenceData, Sequences, sequence_set
+from .show import draw_sequences
 from .table import Table, core, distinct, split_table
 
 __all__ = ["import_order", "sequential_problem"]
@@ -41,6 +42,7 @@ def sequential_problem(
         recipe=SEQUENTIAL,
         input_space=f"sequences of {length}",
         preprocessing=Preprocessing(source),
+        render=partial(draw_sequences, data),
     )
 
 

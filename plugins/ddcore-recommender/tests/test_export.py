@@ -1,4 +1,4 @@
-"""What other libraries load, and the picture."""
+"""What other libraries load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ddcore_recommender.discrete import discrete
 from ddcore_recommender.methods.distill_cf import DISTILL_CF
 from ddcore_recommender.problems import ranking_problem
 from ddcore_recommender.readers import read_file
-from ddcore_recommender.show import drawing
 from ddcore_recommender.table import split_table
 from ddcore_recommender.users import UserSet, sparse_rows
 
@@ -94,16 +93,6 @@ def test_whole_histories_stay_as_they_are(small):
 
     again = discrete(SparseUsers(artifact_rows))
     assert np.array_equal(sparse_rows(again).toarray(), artifact_rows.toarray())
-
-
-def test_the_picture_is_a_function_of_the_set(made, tmp_path):
-    artifact, problem = made
-    pages = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        pages.append(drawing(problem.data, artifact.synthetic(problem), tmp_path / name).read_bytes())
-    assert pages[0] == pages[1]
-    assert all(word in pages[0].decode() for word in ("real", "weights", "discrete", "length of history"))
 
 
 @pytest.mark.parametrize(("kind", "name"), [("csv", "a.csv"), ("inter", "a.inter")])
