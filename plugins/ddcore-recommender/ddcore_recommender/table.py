@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -137,7 +138,8 @@ def split_table(table: Table, how: Split, seed: int = 0) -> Table:
 
     `random`: of each user's lines a seeded tenth, at least one, is test, a tenth val, the others train. `leave-one-out`: the
     last line in time is test, the one before it val; equal times keep the order of the file. `column`: as the data says.
-    Raises DataError where the data lacks what the split needs, and where no line is left to train or test on.
+    Raises DataError where the data lacks what the split needs, and where no line is left to train or test on; warns where
+    `random` leaves no line for val.
     """
     if how == "column":
         if table.split is None:
@@ -160,6 +162,12 @@ def split_table(table: Table, how: Split, seed: int = 0) -> Table:
                 f"the {SPLITS[number]} split is empty ({len(table)} interactions of {len(table.users)} users after "
                 "filtering): loosen the filters or choose another split"
             )
+    if how == "random" and not (found.split == 1).any():
+        warnings.warn(
+            f"the val split is empty: none of {len(table.users)} users has six interactions, a tenth of which is one. What is "
+            "chosen on val will not be; raise per_user, or bring a split",
+            stacklevel=2,
+        )
     return found
 
 

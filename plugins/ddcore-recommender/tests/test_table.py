@@ -23,10 +23,9 @@ def frame(users=8, items=6, seed=0):
     return found
 
 
-def same(a, b):
-    for x, y in ((a, b),):
-        lines = [sorted(zip(t.users[t.user], t.items[t.item], t.weight.tolist(), strict=True)) for t in (x, y)]
-        assert lines[0] == lines[1]
+def lines(table):
+    parts = table.users[table.user], table.items[table.item], table.weight, table.time
+    return sorted(zip(*(x.tolist() for x in parts), strict=True))
 
 
 def test_csv_parquet_inter_and_csr_are_one_table(tmp_path):
@@ -36,9 +35,8 @@ def test_csv_parquet_inter_and_csr_are_one_table(tmp_path):
     kinds = {"user_id": "token", "item_id": "token", "weight": "float", "datetime": "float"}
     data.rename(columns={c: f"{c}:{k}" for c, k in kinds.items()}).to_csv(tmp_path / "a.inter", sep="\t", index=False)
     tables = [read_file(tmp_path / f"a.{kind}") for kind in ("csv", "parquet", "inter")]
-    assert [len(t) for t in tables] == [len(data)] * 3
-    for t in tables[1:]:
-        same(tables[0], t)
+    expected = sorted(data[["user_id", "item_id", "weight", "datetime"]].itertuples(index=False, name=None))
+    assert [lines(t) for t in tables] == [expected] * 3
     matrix = sp.csr_array(np.array([[0, 2.0, 1], [3, 0, 0]]))
     sp.save_npz(tmp_path / "m.npz", matrix)
     found = read_file(tmp_path / "m.npz")
@@ -64,7 +62,10 @@ def test_columns_by_option_and_dates(tmp_path):
         (lambda d: d.assign(weight=["many"] + ["1"] * (len(d) - 1)), "'many' in line 1 is no number"),
         (lambda d: d.assign(weight=[np.nan] + [1.0] * (len(d) - 1)), "no finite number"),
         (lambda d: d.assign(item_id=[None, *d["item_id"][1:]]), "line 1 has no item id"),
-        (lambda d: d.assign(datetime=["soon", *d["datetime"].astype(str)[1:]]), "neither a finite number nor an ISO date"),
+        (
+            lambda d: d.assign(datetime=["soon", *d["datetime"].astype(str)[1:]]),
+            "neither a finite number nor an ISO date",
+        ),
         (lambda d: d.assign(split="somewhere"), "expected train, val or test"),
         (lambda d: d[:0], "no lines"),
     ],
@@ -90,6 +91,30 @@ def test_bad_options_say_what_is_wrong(tmp_path, options, said):
         file(tmp_path / "a.csv", **options)
 
 
+def test_columns_and_what_is_between_them_by_option(tmp_path):
+    """The same problem as from a file with the usual names."""
+    data = frame(20)
+    data["part"] = np.where(data["datetime"] % 5 == 0, "test", "train")
+    data.rename(columns={"part": "split"}).to_csv(tmp_path / "usual.csv", index=False)
+    other = {"user_id": "who", "item_id": "what", "weight": "stars", "datetime": "when"}
+    data.assign(weight_2=0).rename(columns=other).to_csv(tmp_path / "other.txt", sep="|", index=False)
+    names = {"user": "who", "item": "what", "weight": "stars", "time": "when", "split_column": "part", "separator": "|"}
+    found, usual = file(tmp_path / "other.txt", threshold=2.0, **names), file(tmp_path / "usual.csv", threshold=2.0)
+    assert found.data.fingerprint() == usual.data.fingerprint()
+    assert found.data.held_out.nnz == ((data["part"] == "test") & (data["weight"] >= 2)).sum()
+
+
+def test_options_say_the_kind_and_how_it_is_ranked(tmp_path):
+    frame(20, 12).to_csv(tmp_path / "a.csv", index=False)
+    found = file(tmp_path / "a.csv", kind="sequential", length=4, negatives=3)
+    assert found.data.take(found.data.ids()).x.shape[1:] == (4,)
+    assert found.task.metrics[0].name == "nDCG@10 (3 negatives)"
+    last = frame(20, 12).sort_values("datetime").groupby("user_id").last()["item_id"]
+    assert {
+        u: found.data.items[part[2][0] - 1] for u, part in zip(found.data.users, found.data.parts, strict=True)
+    } == dict(last)
+
+
 def test_leave_one_out_needs_times(tmp_path):
     frame().drop(columns="datetime").to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match="no time column"):
@@ -111,6 +136,31 @@ def test_an_empty_split_is_an_error():
     table = named(np.array(list("aabb")), np.array(list("xyxy")), split=np.zeros(4, np.int64))
     with pytest.raises(DataError, match="test split is empty"):
         split_table(table, "column")
+
+
+def test_a_test_split_that_a_filter_empties_is_an_error(tmp_path):
+    data = frame()
+    data.assign(split=np.where(data["weight"] == 1, "test", "train")).to_csv(tmp_path / "a.csv", index=False)
+    assert file(tmp_path / "a.csv").data.ids(split="test")
+    with pytest.raises(DataError, match=r"test split is empty .* after filtering"):
+        file(tmp_path / "a.csv", threshold=2.0)
+
+
+def test_who_is_only_in_test_cannot_be_judged(tmp_path):
+    data = frame()
+    data.assign(split=np.where(data["user_id"] < "user 4", "train", "test")).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="no user has an interaction in the test split beside one in training"):
+        file(tmp_path / "a.csv")
+
+
+def test_a_drawn_split_without_val_is_told(recwarn):
+    def split(n):
+        return split_table(named(np.repeat([0, 1], n), np.arange(2 * n)), "random").split
+
+    assert split(6).tolist().count(1) == 2
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="val split is empty: none of 2 users has six interactions"):
+        assert 1 not in split(5)
 
 
 def test_duplicates_are_one_interaction_the_first_in_time():
@@ -186,6 +236,13 @@ def test_who_has_one_interaction_is_only_trained_on(tmp_path):
     assert u in kept.ids()
     assert n + u not in kept.ids(split="val")
     assert 2 * n + u not in kept.ids(split="test")
+
+
+def test_a_last_interaction_that_is_the_only_one_is_out(tmp_path):
+    data = pd.DataFrame({"user_id": list("aaab"), "item_id": list("xyzx"), "datetime": range(4)})
+    data.to_csv(tmp_path / "a.csv", index=False)
+    kept = file(tmp_path / "a.csv", per_user=1, split="leave-one-out").data
+    assert [kept.users[i % 2] for split in ("train", "val", "test") for i in kept.ids(split=split)] == ["a", "a", "a"]
 
 
 def test_no_test_interaction_is_in_any_context(tmp_path):
