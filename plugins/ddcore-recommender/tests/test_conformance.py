@@ -15,7 +15,10 @@ from ddcore.testing import ProblemConformance
 
 NETWORKS = (
     "mult-vae",
-)  # the others have neither weights nor features before they are fitted; they have tests of their own
+    "mf",
+    "neumf",
+    "lightgcn",
+)  # the others have neither weights nor features before they are fitted
 
 
 class TestImports(ProblemConformance):

@@ -12,12 +12,17 @@ from ddcore_recommender import memory
 from ddcore_recommender.models import closed_form
 from ddcore_recommender.models.ease import EASE
 from ddcore_recommender.models.infinite_ae import InfiniteAE, autoencoder_kernel, solve
+from ddcore_recommender.models.mult_vae import MultVAE
+from ddcore_recommender.problems import ranking_problem
+from ddcore_recommender.table import split_table
 from ddcore_recommender.users import Interactions, UserData, UserSet, sparse_rows
 from sklearn.kernel_ridge import KernelRidge
+from torch.distributions import Categorical, Normal, kl_divergence
 
 from ddcore.errors import DataError, NotSupported
 from ddcore.evaluation import score, train
 from ddcore.parametrizations.base import Selected
+from ddcore.problem import Output
 
 
 def rows(n, items, seed=0):
@@ -82,6 +87,53 @@ def test_ease_solves_its_constrained_least_squares(small):
         a = x[:, others]
         b = torch.linalg.solve(a.T @ a + reg * torch.eye(23, dtype=torch.float64), a.T @ x[:, j])
         assert torch.allclose(net(Interactions(x.float())).logits[:, j].double(), a @ b, atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_mult_vae_is_trained_by_its_bound(small, training):
+    """Likelihood and divergence by torch's distributions; in training with the draw that the seed gives."""
+    batch = rows(6, 24)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = MultVAE(24, 8, 3, dropout=0.0, beta=0.2).double().train(training)
+        state = torch.get_rng_state()
+        found = small.task.losses(net(batch), batch)
+        x = batch.x / batch.x.norm(dim=1, keepdim=True)
+        mean, log_variance = net.posterior(net.encoder(x).tanh()).split(3, 1)
+        posterior = Normal(mean, (log_variance / 2).exp())
+        torch.set_rng_state(state)
+        z = posterior.rsample() if training else mean
+    items = Categorical(logits=net.scores(net.decoder(z).tanh()))
+    likelihood = torch.stack([items.log_prob(torch.full((6,), i)) for i in range(24)], 1)
+    kl = kl_divergence(posterior, Normal(torch.zeros_like(mean), 1.0)).sum(1)
+    assert torch.allclose(found, -(likelihood * batch.x).sum(1) + 0.2 * kl)
+
+
+def test_an_item_that_nobody_has_in_training_takes_part(tastes):
+    table = split_table(tastes(), "random")
+    last = {name: np.append(getattr(table, name), 0) for name in ("user", "weight", "time")}
+    more = {
+        "item": np.append(table.item, 24),
+        "split": np.append(table.split, 2),
+        "items": np.append(table.items, "new"),
+    }
+    problem = ranking_problem(replace(table, **last, **more), cuts=(5, 25), hidden=8)
+    test = problem.data.take(problem.data.ids(split="test"))
+    assert not problem.data.train[:, [24]].nnz
+    assert float(test.y[:, 24].sum()) == 1
+    everything = Selected(problem.data, {0: problem.data.ids()})
+    for name in problem.models:
+        net = problem.new_model(random.Random(0), name).eval()
+        if name in ("infinite-ae", "ease", "popularity"):
+            net.fit(everything, problem)
+        with torch.no_grad():
+            logits = net(test).logits
+        assert logits.isfinite().all(), name
+        assert problem.task.score([(Output(logits, logits), test)])["coverage@25"] == 1
+    worst, best, theirs = logits.clone(), logits.clone(), test.y[:, 24] > 0
+    worst[theirs, 24], best[theirs, 24] = -1e9, 1e9
+    low, high = (problem.task.score([(Output(s, s), test)])["recall@5"] for s in (worst, best))
+    assert high > low
 
 
 def test_every_model_beats_popularity_on_tastes(small):

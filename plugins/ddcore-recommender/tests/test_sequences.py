@@ -105,6 +105,20 @@ def test_the_gru_is_torchs(monkeypatch):
     assert torch.allclose(net.body(h, torch.ones(3, 4, dtype=torch.bool)), theirs(h)[0], atol=1e-6)
 
 
+def test_a_block_of_attention_is_torchs():
+    block = SASRec(9, 4, 6).double().blocks[0]
+    theirs = torch.nn.TransformerEncoderLayer(6, 1, 12, 0.0, "gelu", norm_first=True, batch_first=True).double()
+    named = {
+        "self_attn.in_proj_": block.read, "self_attn.out_proj.": block.write, "linear1.": block.up, "linear2.": block.down,
+        "norm1.": block.norm_a, "norm2.": block.norm_b,
+    }  # fmt: skip
+    theirs.load_state_dict({f"{to}{part}": x for to, m in named.items() for part, x in m.state_dict().items()})
+    g = torch.Generator().manual_seed(0)
+    h, begun = torch.randn(3, 4, 6, generator=g).double(), torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [1, 1, 1, 1]]) > 0
+    visible = torch.ones(4, 4, dtype=torch.bool).tril() & (begun[:, None, :] | torch.eye(4, dtype=torch.bool))
+    assert torch.allclose(block(h, visible), theirs(h, src_mask=~visible))
+
+
 def test_the_loss_is_cross_entropy_and_soft_targets_agree(problem):
     batch = problem.data.take(problem.data.ids()[:4])
     logits = torch.randn(int(batch.asked.sum()), 9, generator=torch.Generator().manual_seed(0))
