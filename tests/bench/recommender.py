@@ -1,6 +1,6 @@
-"""Seconds and peak memory on generated sparse histories: each sampler and an update of Distill-CF, each in a process of its own,
-and what the closed form on all users answers. An update goes through all users in batches; `--read` says how many it goes through
-here, and its memory does not depend on that.
+"""Seconds and peak memory on generated sparse histories: each sampler (of those with a proxy, one epoch) and an update of
+Distill-CF, each in a process of its own, and what the closed form on all users answers. An update goes through all users in
+batches; `--read` says how many it goes through here, and its memory does not depend on that.
 
 usage: python tests/bench/recommender.py [--users 100000] [--items 50000] [--each 26] [--fake 100] [--read 4096] [--most-gib 8]
 """
@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,7 +45,7 @@ def generated(users: int, items: int, each: int) -> Problem[Any]:
     split[HELD_OUT * each : 2 * HELD_OUT * each : each] = 2
     user_ids, item_ids = (np.char.mod("%d", np.arange(n)) for n in (users, items))
     table = Table(user, item, np.ones(len(user)), user_ids, item_ids, time=np.arange(len(user)), split=split)
-    return ranking_problem(distinct(table), drawn=False)
+    return replace(ranking_problem(distinct(table), drawn=False), render=None)
 
 
 def apart(work: Callable[[], object]) -> tuple[float, float]:
@@ -75,6 +76,11 @@ def one_update(problem: Problem[Any], fake: int, read: int) -> None:
     ddcore.distill(problem, "recommender/distill-cf", ipc=fake, options={"steps": 1, "draws": 1})
 
 
+def one_epoch(problem: Problem[Any], method: str, fake: int) -> None:
+    """Of the proxy of SVP-CF, and what it keeps."""
+    ddcore.distill(problem, f"recommender/{method}", ipc=fake, options={"epochs": 1})
+
+
 def ceiling(problem: Problem[Any]) -> str:
     """What the closed form says to all users."""
     try:
@@ -102,6 +108,8 @@ def main() -> None:
     works: dict[str, Callable[[], object]] = {
         name: partial(sample, data, given.fake, Random(0)) for name, sample in SAMPLERS.items()
     }
+    for method in ("svp-cf", "svp-cf-prop"):
+        works[f"{method}, one epoch"] = partial(one_epoch, problem, method, given.fake)
     works["distill-cf, one update"] = partial(one_update, problem, given.fake, given.read)
     peaks = []
     for name, work in works.items():

@@ -1,5 +1,6 @@
-"""A benchmark whose peer or data are not here says so and ends well, so that the others run."""
+"""A benchmark whose peer or data are not here says so and ends well, so that the others run; one that needs neither runs."""
 
+import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -26,3 +27,19 @@ def test_it_is_skipped(words, monkeypatch, capsys):
         code = end.code
     assert not code
     assert capsys.readouterr().out.startswith("skipped: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its peak is read from Linux's /proc")
+def test_recommenders_on_few_users(monkeypatch, capsys):
+    pytest.importorskip("ddcore_recommender", reason="the plugin is not installed")
+    monkeypatch.syspath_prepend(BENCH)
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["recommender", *["--users", "1200", "--items", "50", "--each", "5", "--fake", "4", "--read", "64"]],
+    )
+    bench = importlib.import_module("recommender")
+    monkeypatch.setattr(bench, "apart", lambda work: (work(), (0.0, 0.0))[1])  # here, and not in a process of its own
+    bench.main()
+    table = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert {"pagerank", "svp-cf, one epoch", "svp-cf-prop, one epoch", "distill-cf, one update"} <= set(table)
