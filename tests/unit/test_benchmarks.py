@@ -33,11 +33,8 @@ def test_it_is_skipped(words, monkeypatch, capsys):
 def test_recommenders_on_few_users(monkeypatch, capsys):
     pytest.importorskip("ddcore_recommender", reason="the plugin is not installed")
     monkeypatch.syspath_prepend(BENCH)
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["recommender", *["--users", "1200", "--items", "50", "--each", "5", "--fake", "4", "--read", "64"]],
-    )
+    few = {"users": 1200, "items": 50, "each": 5, "fake": 4, "read": 64}
+    monkeypatch.setattr(sys, "argv", ["recommender", *(f"--{name}={n}" for name, n in few.items())])
     bench = importlib.import_module("recommender")
     monkeypatch.setattr(bench, "apart", lambda work: (work(), (0.0, 0.0))[1])  # here, and not in a process of its own
     bench.main()

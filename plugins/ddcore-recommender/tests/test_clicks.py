@@ -14,7 +14,7 @@ from ddcore_recommender.public import file
 from sklearn.metrics import log_loss, roc_auc_score
 
 import ddcore
-from ddcore.errors import DataError, NotSupported
+from ddcore.errors import DataError
 from ddcore.problem import Output
 
 
@@ -68,11 +68,6 @@ def test_cgm_moves_rows_within_their_fields(problem):
     assert start.x.dtype == torch.long
     losses = [r["loss"] for r in artifact.history]
     assert sum(losses[-3:]) < sum(losses[:3])
-
-
-def test_cgm_refuses_histories(small):
-    with pytest.raises(NotSupported, match="categorical fields"):
-        ddcore.distill(small, CGM, ipc=2)
 
 
 def test_one_class_and_no_threshold_are_errors(tmp_path):

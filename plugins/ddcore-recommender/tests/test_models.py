@@ -142,25 +142,6 @@ def test_every_model_beats_popularity_on_tastes(small):
     assert all(value > found["popularity"] + 0.1 for m, value in found.items() if m != "popularity"), found
 
 
-def test_the_choice_of_the_ridge_never_reads_test(small, monkeypatch):
-    asked = []
-    batches, take = UserData.batches, UserData.take
-
-    def noted(self, split="test", size=256):
-        asked.append(split)
-        return batches(self, split, size)
-
-    monkeypatch.setattr(UserData, "batches", noted)
-    monkeypatch.setattr(UserData, "take", lambda self, ids, rng=None: asked.extend(ids) or take(self, ids, rng))
-    some = Selected.random(small.data, {0: 20}, random.Random(0))
-    for model in ("infinite-ae", "ease"):
-        train(small, some, small.recipe, 0, model)
-    assert "val" in asked
-    test = set(small.data.ids(split="test"))
-    assert "test" not in asked
-    assert not test & {i for i in asked if not isinstance(i, str)}
-
-
 def test_without_val_the_middle_ridge_is_taken(small):
     data = UserData.__new__(UserData)
     data.__dict__.update(small.data.__dict__, splits={**small.data.splits, "val": []})

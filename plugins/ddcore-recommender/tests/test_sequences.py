@@ -17,9 +17,8 @@ from ddcore_recommender.sequential import sequential_problem
 from ddcore_recommender.table import named, split_table
 
 import ddcore
-from ddcore.errors import DataError, NotSupported
+from ddcore.errors import DataError
 from ddcore.loop import Run
-from ddcore.parametrizations.base import Selected
 from ddcore.problem import Output
 
 
@@ -71,7 +70,7 @@ def test_val_and_test_continue_the_sequence_and_no_later_item_is_in_a_context(pr
 
 
 def test_sequences_without_times_are_an_error():
-    table = split_table(named(np.array(list("aaabbb")), np.array(list("xyzxyz"))), "random")
+    table = split_table(named(np.repeat(["a", "b"], 6), np.tile(list("uvwxyz"), 2)), "random")
     with pytest.raises(DataError, match="no time column"):
         sequential_problem(table)
 
@@ -95,7 +94,7 @@ def test_models_see_the_past_alone_and_weights_are_like_numbers(make):
     assert torch.allclose(whole, net(Sequences(soft(9, x), soft(9, y))).logits, atol=1e-6)
 
 
-def test_the_gru_is_torchs(monkeypatch):
+def test_the_gru_is_torchs():
     net = GRU4Rec(9, 6)
     theirs = torch.nn.GRU(6, 6, batch_first=True)
     with torch.no_grad():
@@ -201,11 +200,3 @@ def test_updates_make_training_on_the_set_better_for_real_sequences(problem, met
     assert all(np.isfinite(losses))
     batch = artifact.synthetic(problem).batch()
     assert torch.allclose(batch.x.sum(2), torch.ones(3, 5), atol=1e-5)
-
-
-def test_methods_for_histories_refuse_sequences(problem):
-    from ddcore_recommender.methods.samplers import HEAD_USERS
-
-    with pytest.raises(NotSupported, match="histories"):
-        ddcore.distill(problem, HEAD_USERS, ipc=2)
-    assert len(Selected.random(problem.data, {0: 2}, random.Random(0)).batch().x) == 2
