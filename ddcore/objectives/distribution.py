@@ -62,7 +62,10 @@ class DistributionMatching:
         for groups in parts:
             s = phi(problem.augment(self.augment, synthetic.batch(groups, rng), omega)).features
             each = len(s) // sum(counts[g] for g in groups)  # predictions of a row: the positions of a sequence
-            have = torch.stack([rows.mean(0) for rows in s.split([each * counts[g] for g in groups])])  # (groups, d)
+            sizes = (
+                [each * counts[g] for g in groups] if len(groups) > 1 else [len(s)]
+            )  # one group's may differ in length
+            have = torch.stack([rows.mean(0) for rows in s.split(sizes)])  # (groups, d)
             d = (torch.stack([means[g] for g in groups]) - have).square().sum()
             if len(parts) > 1:
                 d.backward(inputs=synthetic.leaves())

@@ -122,7 +122,9 @@ class FeatureMatching(ABC):
 
 
 def _by_group(seen: Seen, counts: Mapping[int, int]) -> dict[int, Seen]:
-    """Group-major rows, apart."""
+    """Group-major rows, apart; those of one group may be any number of predictions each."""
+    if len(counts) == 1:
+        return dict.fromkeys(counts, tuple(seen))
     parts = zip(*(x.split(list(counts.values())) for x in seen), strict=True)
     return dict(zip(counts, parts, strict=True))
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..errors import NotSupported
 from ..inner import fit, optimiser
 from ..parametrizations.base import RealRows, Selected
 from ..problem import DataSource, Problem
@@ -64,4 +65,7 @@ def _features(
         yield from zip(groups, found.split([len(ids[g]) for g in groups]), strict=True)
         return
     for g in groups:
-        yield g, torch.cat([net(data.take(ids[g][i : i + 256])).features for i in range(0, len(ids[g]), 256)])
+        found = torch.cat([net(data.take(ids[g][i : i + 256])).features for i in range(0, len(ids[g]), 256)])
+        if len(found) != len(ids[g]):
+            raise NotSupported(f"rows are picked by one feature vector each, and these {len(ids[g])} have {len(found)}")
+        yield g, found

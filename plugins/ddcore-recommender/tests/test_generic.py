@@ -31,7 +31,7 @@ def problems(small, tastes):
     a, b = g.integers(5, size=200), g.integers(4, size=200)
     return {
         "histories": replace(small, render=None),
-        "sequences": replace(sequential_problem(table, length=2, cuts=(3,), dim=8), render=None),
+        "sequences": replace(sequential_problem(table, length=8, cuts=(3,), dim=8), render=None),
         "clicks": replace(click_problem({"a": a, "b": b}, (a + b) % 2 == 0), render=None),
     }
 
@@ -67,6 +67,12 @@ def test_the_cores_methods_learn_rows_or_say_why_not(method, kind, problems, tmp
     assert len(batch.x) == 3 * len(problem.data.groups)
     assert not real(problem, batch).any()
     assert problem.loss(problem.new_model(random.Random(0)), batch).isfinite()
+
+
+@pytest.mark.parametrize("method", ["herding", "k-center", "k-means"])
+def test_sequences_are_not_picked_by_the_features_of_positions(method, problems):
+    with pytest.raises(NotSupported, match="by one feature vector each, and these 60 have"):
+        ddcore.distill(problems["sequences"], method, ipc=3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
