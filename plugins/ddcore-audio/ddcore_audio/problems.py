@@ -74,8 +74,10 @@ Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are r
 
 FLOORS = {"maps": 1e-6, "waveforms": 0.1}
 
-QUICK = {"audio/distrack": {"lr": 0.2}}
-"""Of waveforms."""
+QUICK = {"dc": {"inner": 10}, "dsa": {"inner": 10}}
+"""A minute, where the core's take more."""
+
+QUICK_WAVEFORMS = {**QUICK, "audio/distrack": {"lr": 0.2}}
 
 
 def frontend_of(
@@ -147,7 +149,7 @@ def audio_problem(
         preprocessing=sound.preprocessing,
         class_names=tuple(class_names),
         render=partial(page, tuple(class_names), sound),
-        quick=QUICK if domain == "waveforms" else {},
+        quick=QUICK_WAVEFORMS if domain == "waveforms" else QUICK,
     )
 
 
