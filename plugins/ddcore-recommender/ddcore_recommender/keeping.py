@@ -42,21 +42,21 @@ class KeptInteractions(Synthetic[Interactions]):
 
     def rows(self, weights: NDArray[np.float32]) -> csr_array:  # (nnz,) -> (n, I)
         """The matrix with these weights, without zeros."""
-        indptr, indices = (self.get_buffer(name).numpy() for name in ("indptr", "indices"))
+        indptr, indices = (self.get_buffer(name).cpu().numpy() for name in ("indptr", "indices"))
         found = csr_array((weights.astype(np.float32), indices, indptr), self.shape, copy=True)
         found.eliminate_zeros()
         return found
 
     def mask(self, rng: np.random.Generator) -> NDArray[np.float32]:  # (nnz,)
         """A draw: 1 where an interaction is kept."""
-        return (rng.random(len(self.p)) < self.p.detach().numpy()).astype(np.float32)
+        return (rng.random(len(self.p)) < self.p.detach().cpu().numpy()).astype(np.float32)
 
     def take(self, ids: Sequence[int], rng: Random | None = None) -> Interactions:
         """Histories in expectation."""
         ends = self.get_buffer("indptr").tolist()
-        at = torch.cat([torch.arange(ends[u], ends[u + 1]) for u in ids])
-        user = torch.repeat_interleave(torch.tensor([ends[u + 1] - ends[u] for u in ids]))
-        full = torch.zeros(len(ids), self.shape[1])
+        at = torch.cat([torch.arange(ends[u], ends[u + 1]) for u in ids]).to(self.p.device)
+        user = torch.repeat_interleave(torch.tensor([ends[u + 1] - ends[u] for u in ids])).to(self.p.device)
+        full = self.p.new_zeros(len(ids), self.shape[1])
         return Interactions(full.index_put((user, self.get_buffer("indices")[at]), self.p[at]))
 
     def project(self) -> None:
@@ -64,7 +64,7 @@ class KeptInteractions(Synthetic[Interactions]):
 
     def drawn(self, rng: np.random.Generator) -> SparseUsers:
         """Exactly `budget` interactions, each in proportion to its probability's odds; users without any are left out."""
-        odds = torch.logit(self.p.detach().double(), 1e-9).numpy() + rng.logistic(size=len(self.p))
+        odds = torch.logit(self.p.detach().double(), 1e-9).cpu().numpy() + rng.logistic(size=len(self.p))
         chosen = np.zeros(len(self.p), np.float32)
         chosen[np.argsort(-odds)[: round(self.budget)]] = 1
         rows = self.rows(chosen)
@@ -78,7 +78,7 @@ class KeptInteractions(Synthetic[Interactions]):
 
     @classmethod
     def restore(cls, problem: Problem[Interactions], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        indptr, indices = (tensors[name].numpy() for name in ("indptr", "indices"))
+        indptr, indices = (tensors[name].cpu().numpy() for name in ("indptr", "indices"))
         ones = np.ones(len(indices), np.float32)
         rows = csr_array((ones, indices, indptr), (len(indptr) - 1, config["items"]))
         return cls(rows, config["budget"], tensors["p"])
@@ -141,9 +141,9 @@ class OneEpoch:
                 mask = synthetic.mask(g)
                 with torch_seeded(run.rng.getrandbits(63)):
                     net = self.trained(synthetic.rows(mask), g)
-                masks.append(torch.from_numpy(mask))
+                masks.append(torch.from_numpy(mask).to(synthetic.p.device))
                 values.append(torch.stack([self.on_val(net, b, g) for b in held]).mean())
-            loss = torch.stack(values)
+            loss = torch.stack(values).to(synthetic.p.device)
             s = synthetic.p.detach().clamp(1e-3, 1 - 1e-3)
             lead = (loss - loss.mean()) / (self.masks - 1)
             score = torch.stack([(m - s) / (s * (1 - s)) for m in masks])  # (K, nnz)
@@ -168,8 +168,8 @@ class OneEpoch:
     def on_val(self, net: MF, batch: Interactions, g: np.random.Generator) -> Tensor:  # ()
         """-log sigmoid of a held-out item's lead over a random one."""
         assert batch.y is not None, "val rows hold something out"
-        scores = net(batch).logits
-        user, item = batch.y.nonzero(as_tuple=True)
+        scores = net(Interactions(batch.x.cpu())).logits  # what is small and trained for one epoch stays there
+        user, item = batch.y.cpu().nonzero(as_tuple=True)
         other = torch.from_numpy(g.integers(scores.shape[1], size=len(user)))
         return -F.logsigmoid(scores[user, item] - scores[user, other]).mean()
 
@@ -178,5 +178,5 @@ def unseen_scores(net: MF, train: csr_array) -> Iterator[Tensor]:  # U times (I,
     """What a trained network gives to every item of every user, one after another."""
     for i in range(0, train.shape[0], 1024):
         with torch.no_grad():
-            scores = net(Interactions(dense(train[i : i + 1024]))).logits
-        yield from scores
+            scores = net(Interactions(dense(train[i : i + 1024]).to(net.items.device))).logits
+        yield from scores.cpu()

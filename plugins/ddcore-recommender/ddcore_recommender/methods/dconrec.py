@@ -51,7 +51,7 @@ def plan(problem: Problem[Any], counts: Mapping[int, int], options: DConRecOptio
         budget = max(round(counts[0] / len(data.ids()) * data.train.nnz), 1)
         rows = data.train
         if options.proposed:
-            net = MF(rows.shape[1])
+            net = MF(rows.shape[1]).to(work.problem.device)
             net.fit(SparseUsers(rows), work.problem)
             rows = candidates(rows, unseen_scores(net, rows), options.proposed)
         return KeptInteractions(rows, budget)

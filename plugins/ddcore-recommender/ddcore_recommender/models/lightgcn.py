@@ -35,11 +35,11 @@ class LightGCN(PairwiseModel):
         coo = rows.tocoo()
         weight = coo.data / np.sqrt(by_user[coo.coords[0]] * by_item[coo.coords[1]])
         at = torch.from_numpy(np.stack(coo.coords).astype(np.int64))
-        self.adjacency = torch.sparse_coo_tensor(
-            at, torch.from_numpy(weight).float(), coo.shape, check_invariants=False
-        ).coalesce()
-        self.degree = torch.from_numpy(by_item).float()
-        self.users = nn.Parameter(0.1 * torch.randn(rows.shape[0], self.items.shape[1]))
+        device = self.items.device
+        adjacency = torch.sparse_coo_tensor(at, torch.from_numpy(weight).float(), coo.shape, check_invariants=False)
+        self.adjacency = adjacency.coalesce().to(device)
+        self.degree = torch.from_numpy(by_item).float().to(device)
+        self.users = nn.Parameter(0.1 * torch.randn(rows.shape[0], self.items.shape[1]).to(device))
         return [self.items, self.users]
 
     def spread(self) -> tuple[Tensor, Tensor]:  # (U, dim), (I, dim)

@@ -25,7 +25,7 @@ class MF(PairwiseModel):
         self.bias = nn.Parameter(torch.zeros(items))
 
     def start(self, rows: csr_array) -> list[nn.Parameter]:
-        self.users = nn.Parameter(0.1 * torch.randn(rows.shape[0], self.items.shape[1]))
+        self.users = nn.Parameter(0.1 * torch.randn(rows.shape[0], self.items.shape[1]).to(self.items.device))
         return [self.items, self.bias, self.users]
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class NeuMF(PairwiseModel):
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
         some, place = user.unique(return_inverse=True)
-        u = self.users(dense(self.rows[some.numpy()]))[place]
+        u = self.users(dense(self.rows[some.cpu().numpy()]).to(user.device))[place]
         s = self.scores(u, self.product[torch.stack([chosen, other], 1)])  # (n, 2)
         return s[:, 0] - s[:, 1] + self.bias[chosen] - self.bias[other]
 

@@ -63,9 +63,9 @@ class PairwiseModel(nn.Module):
         opt = torch.optim.Adam(learned, lr=self.lr)
         weight = float(rows.sum()) / float(rows.max())
         for _ in range(max(self.epochs * round(weight / self.size), self.least)):
-            u, i, j, w = draw_pairs(rows, self.size, g)
+            u, i, j, w = (x.to(problem.device) for x in draw_pairs(rows, self.size, g))
             loss = -(w * F.logsigmoid(self.leads(u, i, j))).mean()
-            loss = loss + self.decay * sum((p.square().sum() for p in learned), torch.zeros(()))
+            loss = loss + self.decay * sum((p.square().sum() for p in learned), loss.new_zeros(()))
             opt.zero_grad()
             torch.autograd.backward(loss, inputs=learned)
             opt.step()
