@@ -28,7 +28,7 @@ from .sound import Sound
 from .voices import WORDS, spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,10 +74,10 @@ Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are r
 
 FLOORS = {"maps": 1e-6, "waveforms": 0.1}
 
-QUICK = {"dc": {"inner": 10}, "dsa": {"inner": 10}}
+QUICK: Mapping[str, Mapping[str, Any]] = {"dc": {"inner": 10}, "dsa": {"inner": 10}}
 """A minute, where the core's take more."""
 
-QUICK_WAVEFORMS = {**QUICK, "audio/distrack": {"lr": 0.2}}
+QUICK_WAVEFORMS: Mapping[str, Mapping[str, Any]] = {**QUICK, "audio/distrack": {"lr": 0.2}}
 
 
 def frontend_of(
