@@ -348,8 +348,8 @@ def _rcig(problem: Problem[Any], counts: Mapping[int, int], options: RCIGOptions
 
 
 def _rcig_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """170 updates at ten times the learning rate, 256 real rows, four conjugate gradients, ten networks."""
-    fewer = {"steps": 170, "lr": 0.03, "n_real": 256, "solve": 4, "networks": 10, "averaging": 0.95}
+    """150 updates at ten times the learning rate, 256 real rows, four conjugate gradients, ten networks."""
+    fewer = {"steps": 150, "lr": 0.03, "n_real": 256, "solve": 4, "networks": 10, "averaging": 0.95}
     return {**fewer, "labels": _labels(problem), "model": _plain(problem)}
 
 
