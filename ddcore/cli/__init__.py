@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import __version__
+from ..allocator import keep_freed_memory
 from .group import Commands, debug_option
 
 __all__ = ["main"]
@@ -28,6 +29,7 @@ Start here:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Distils a data set into a few synthetic rows that a network learns from almost as well."""
+    keep_freed_memory()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

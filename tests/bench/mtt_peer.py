@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from fashion import fashion
 
+from ddcore.allocator import keep_freed_memory
 from ddcore.experts import Training, train_experts
 from ddcore.loop import optimise
 from ddcore.methods.optimisers import per_group
@@ -77,6 +78,7 @@ def start(problem: Problem[Any], ipc: int) -> Selected[Any]:
 
 
 def ours(problem: Problem[Any], experts: Any, how: str, given: argparse.Namespace) -> dict[str, Any]:
+    keep_freed_memory()  # as the command `ddcore` does
     chosen = start(problem, given.ipc)
     synthetic = problem.synthetic(chosen.counts, chosen.batch(), stream("bench")).learn_step_size()
     synthetic.log_step_size.data.fill_(torch.tensor(ETA).log())

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from ddcore.errors import OptionError
+from ddcore.layers import HalvingPool2d, InstanceNorm
 
 from .network import Network, Shape
 
@@ -17,8 +18,6 @@ Norm = Literal["instance", "batch"]
 
 class ConvNet(Network):
     """`depth` blocks of 3x3 convolution, normalisation, ReLU and 2x2 average pooling, then a linear classifier.
-
-    "instance" is a GroupNorm with one channel per group, the same function as an affine InstanceNorm2d.
 
     Raises:
         OptionError: the pooling would halve the map to nothing.
@@ -37,6 +36,6 @@ class ConvNet(Network):
         blocks = []
         for d in range(depth):
             conv = nn.Conv2d(width if d else channels, width, 3, padding=1)
-            normed = nn.BatchNorm2d(width) if norm == "batch" else nn.GroupNorm(width, width)
-            blocks.append(nn.Sequential(conv, normed, nn.ReLU(inplace=True), nn.AvgPool2d(2)))
+            normed = nn.BatchNorm2d(width) if norm == "batch" else InstanceNorm(width)
+            blocks.append(nn.Sequential(conv, normed, nn.ReLU(inplace=True), HalvingPool2d()))
         super().__init__(blocks, width * (h >> depth) * (w >> depth), classes)

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from ddcore.errors import OptionError
+from ddcore.layers import HalvingPool2d
 
 from .network import Network, Shape, framed
 from .norm import Norm, norm2d
@@ -82,7 +83,7 @@ def _activation(kind: Activation) -> nn.Module:
 def _pooling(kind: Pooling) -> list[nn.Module]:
     match kind:
         case "avg":
-            return [nn.AvgPool2d(2)]
+            return [HalvingPool2d()]
         case "max":
             return [nn.MaxPool2d(2)]
         case "none":

@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import nn
 
+from ddcore.layers import InstanceNorm
+
 __all__ = ["Norm", "norm2d"]
 
 Norm = Literal["instance", "batch", "layer", "group", "none"]
@@ -14,12 +16,11 @@ Norm = Literal["instance", "batch", "layer", "group", "none"]
 def norm2d(kind: Norm, width: int, h: int = 1, w: int = 1) -> list[nn.Module]:
     """The affine normalisation of (n, width, h, w) maps, in a list that is empty for "none".
 
-    "instance" is a GroupNorm with one channel per group, as in the code of Zhao et al. (2021): the same function as an
-    affine InstanceNorm2d, and faster on a CPU, its second derivatives most of all. Only "layer" needs h and w.
+    "instance" is that of Zhao et al. (2021), in whose code it is a GroupNorm with one channel a group. Only "layer" needs h, w.
     """
     match kind:
         case "instance":
-            return [nn.GroupNorm(width, width)]
+            return [InstanceNorm(width)]
         case "batch":
             return [nn.BatchNorm2d(width)]
         case "layer":

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from ddcore.errors import NotSupported
+from ddcore.layers import HalvingPool2d
 
 from .network import Network, Shape
 from .norm import norm2d
@@ -88,7 +89,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.outputs = 4 * width if bottleneck else width
         step = 1 if average_pool else stride
-        halve = [nn.AvgPool2d(2)] if average_pool and stride == 2 else []
+        halve = [HalvingPool2d()] if average_pool and stride == 2 else []
 
         def conv(i: int, o: int, size: int, step: int = 1) -> nn.Module:
             return nn.Conv2d(i, o, size, step, size // 2, bias=False)
