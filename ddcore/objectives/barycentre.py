@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..errors import NotSupported
 from ..experts import Trajectory
 from ..loop import Run
 from ..parametrizations.base import Synthetic
@@ -106,15 +107,24 @@ class ClassTarget:
 def class_targets(
     problem: Problem[Any], counts: Mapping[int, int], experts: Sequence[Trajectory], rng: random.Random
 ) -> dict[int, ClassTarget]:
-    """Barycentres and layer statistics of every class's real rows, under the first expert."""
+    """Barycentres and layer statistics of every class's real rows, under the first expert.
+
+    Raises NotSupported where a row has several feature vectors, such as one a position.
+    """
     teacher = _teacher(problem, experts)
     found = {}
     for g, k in counts.items():
         ids = problem.data.ids(g)
         size = 256 if problem.data.separable else len(ids)
         seen = [teacher(problem.data.take(ids[i : i + size], rng)) for i in range(0, len(ids), size)]
+        features = torch.cat([out.features for out in seen])
+        if len(features) != len(ids):
+            raise NotSupported(
+                f"wmdd gives each row the features of one point, and these {len(ids)} rows have {len(features)}: choose "
+                "another method"
+            )
         layers = [statistics(torch.cat(parts)) for parts in zip(*(out.layers for out in seen), strict=True)]
-        found[g] = ClassTarget(barycentre(torch.cat([out.features for out in seen]), k, rng), layers)
+        found[g] = ClassTarget(barycentre(features, k, rng), layers)
     return found
 
 

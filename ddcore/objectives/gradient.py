@@ -369,7 +369,15 @@ class CurvatureMatching(GradientMatching):
     def read(
         self, problem: Problem[B], theta: Theta, batch: B, share: float = 1.0, graph: bool = False
     ) -> list[Tensor | None]:
-        """Of all parameters the gradient; then of each the mean square of its rows' gradients, None before the classifier."""
+        """Of all parameters the gradient; then of each the mean square of its rows' gradients, None before the classifier.
+
+        Raises NotSupported where a network has no classifier of its own.
+        """
+        if not theta.classifier:
+            raise NotSupported(
+                f"lcmat reads the gradients of a classifier, and {type(theta.net).__name__} has no parameters of one: choose "
+                "another network or method"
+            )
         out = theta.net(batch)
         rows = problem.task.losses(out, batch)  # (rows,)
         each = torch.autograd.grad(  # (rows, ...) of each

@@ -75,6 +75,13 @@ def test_sequences_are_not_picked_by_the_features_of_positions(method, problems)
         ddcore.distill(problems["sequences"], method, ipc=3)
 
 
+@pytest.mark.parametrize(("method", "why"), [("wmdd", "these 60 rows have"), ("lcmat", "SASRec has no parameters")])
+def test_methods_of_single_points_and_of_classifiers_refuse_sequences(method, why, problems, tmp_path, monkeypatch):
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path))
+    with pytest.raises(NotSupported, match=why):
+        ddcore.distill(problems["sequences"], method, ipc=3, options=few(method))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_rows_are_real_ones(kind, problems):
     problem = problems[kind]
