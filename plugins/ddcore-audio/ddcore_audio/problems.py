@@ -74,7 +74,7 @@ Rate = Annotated[int, Field(ge=1000, description="sample rate in Hz; clips are r
 
 FLOORS = {"maps": 1e-6, "waveforms": 0.1}
 
-QUICK: Mapping[str, Mapping[str, Any]] = {"dc": {"inner": 10}, "dsa": {"inner": 10}}
+QUICK: Mapping[str, Mapping[str, Any]] = {"dc": {"inner": 10}, "dsa": {"inner": 10}, "frepo": {"steps": 400}}
 """A minute, where the core's take more."""
 
 QUICK_WAVEFORMS: Mapping[str, Mapping[str, Any]] = {**QUICK, "audio/distrack": {"lr": 0.2}}
