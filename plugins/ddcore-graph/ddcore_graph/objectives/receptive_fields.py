@@ -44,11 +44,12 @@ class ReceptiveFieldMatching:
             net = without_dropout(problem.new_model(run.rng, self.model)).train()
             opt = optimiser(net, "adam", self.lr)
             for t in range(self.outer):
-                chosen = {g: pick(net, g, run.rng) for g in counts}
-                real = problem.data.take([i for ids in chosen.values() for i in ids], run.rng)
-                sizes = {g: len(ids) for g, ids in chosen.items()}
-                with torch.no_grad():
-                    want = class_means(net(real), sizes)
+                if t == 0 or self.inner:  # else the network has not moved
+                    chosen = {g: pick(net, g, run.rng) for g in counts}
+                    real = problem.data.take([i for ids in chosen.values() for i in ids], run.rng)
+                    sizes = {g: len(ids) for g, ids in chosen.items()}
+                    with torch.no_grad():
+                        want = class_means(net(real), sizes)
                 yield apart(class_means(net(synthetic.batch(rng=run.rng)), counts), want)
                 if t + 1 < self.outer:
                     self._descend(net, opt, real, sizes, synthetic, run)
