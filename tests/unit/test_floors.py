@@ -16,7 +16,8 @@ PLUGINS = ("ddcore_audio", "ddcore_graph", "ddcore_image", "ddcore_recommender",
 FLOORS = [
     {"plugins"},
     {"errors", "seeds", "storage", "options", "imports", "problem", "recipes", "labels", "parametrizations", "rows"}
-    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing", "parallel"},
+    | {"budget", "cache", "devices", "checkpoint", "kernels", "intervals", "splits", "hub", "packing", "parallel"}
+    | {"allocator", "layers"},
     {"inner", "distributed", "experts", "report", "card", "artifact", "ceilings"},
     {"loop", "fairness", "trackers"},
     {"objectives", "selection"},
