@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from own_data import MAKERS
 from toys import image
 
 from ddcore.cli import main
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONCEPTS, METHODS = sorted((DOCS / "concepts").glob("*.md")), sorted((DOCS / "methods").glob("*.md"))
 PAGES = [page for page in (ROOT / "README.md", DOCS / "index.md", DOCS / "tutorial.md") if page.exists()]
-PAGES += CONCEPTS + METHODS
+PAGES += CONCEPTS + METHODS + sorted(ROOT.glob("plugins/*/README.md"))
 SHELLS = ("bash", "console", "sh", "shell")
 BLOCK = re.compile(r"(?:<!-- (\S+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRESETS = re.compile(r"<!-- presets: (\S+) -->\n((?:\|.*\n)+)")
@@ -65,8 +66,9 @@ def test_what_a_page_shows_runs(page: Path, hurry: None, tmp_path: Path, monkeyp
     blocks = [(file, language, code) for file, language, code in BLOCK.findall(text)]
     shown = "".join(code for _, language, code in blocks if language in ("python", "toml", *SHELLS))
     needs_plugins(shown)
-    if "photos" in shown:
-        take_photos(tmp_path / "photos")
+    for name, make in MAKERS.items():
+        if re.search(rf"(--data |data=\"|\"image/folder\", \"){re.escape(name)}\b", shown):
+            make(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     for file, language, code in blocks:
@@ -86,15 +88,6 @@ def needs_plugins(shown: str) -> None:
             installed().find("problem", name).load()
         except DDCoreError as error:
             pytest.skip(f"the page needs {name}: {error}")
-
-
-def take_photos(folder: Path) -> None:
-    """Two classes of small pictures."""
-    images = pytest.importorskip("PIL.Image", reason="the pictures of the page are written by Pillow")
-    for shade, name in ((40, "cats"), (200, "dogs")):
-        (folder / name).mkdir(parents=True)
-        for i in range(30):
-            images.new("RGB", (40, 36), (shade, shade + i, 255 - shade)).save(folder / name / f"{i}.png")
 
 
 def commands(code: str) -> Iterator[tuple[list[str], str]]:
@@ -144,13 +137,11 @@ def test_the_presets_of_a_page_are_those_of_the_code(page: Path):
 
 def test_every_method_has_its_options_on_a_page():
     told = {name for page in METHODS for name, _ in PRESETS.findall(page.read_text("utf-8"))}
-    with_options = {
-        e.name for e in installed().entries("method") if "/" not in e.name and "steps" in e.load().options.model_fields
-    }
+    with_options = {e.name for e in installed().entries("method") if "steps" in e.load().options.model_fields}
     assert with_options <= told
 
 
-@pytest.mark.parametrize("page", [*DOCS.glob("*.md"), *CONCEPTS, *METHODS], ids=named)
+@pytest.mark.parametrize("page", sorted({*DOCS.glob("*.md"), *PAGES}), ids=named)
 def test_links_between_pages_lead_somewhere(page: Path):
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]

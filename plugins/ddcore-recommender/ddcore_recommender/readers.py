@@ -94,7 +94,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise NotSupported("Parquet needs its library: pip install 'ddcore-recommender[parquet]'") from error
 
 
-def read_frame(frame: pd.DataFrame, columns: Columns, where: str = "the table") -> Table:
+def read_frame(frame: pd.DataFrame, columns: Columns = Columns(), where: str = "the table") -> Table:
     """The table in a data frame; as `read_file`."""
     if not len(frame):
         raise DataError(f"{where} has no lines")
