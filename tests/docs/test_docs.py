@@ -1,7 +1,7 @@
 """Each page does what it shows: its Python blocks and `ddcore` commands run, in order, in an empty folder.
 
-Runs are cut to a few updates; the arguments are those of the page. A command that is shown with an `Error:` must end
-with that error. A block under `<!-- NAME -->` is the file of that name.
+Runs are cut to a few updates and one network; the arguments are those of the page. A command that is shown with an
+`Error:` must end with that error. A block under `<!-- NAME -->` is the file of that name.
 """
 
 import re
@@ -40,8 +40,14 @@ def named(page: Path) -> str:
 # what is shown runs
 
 
+@pytest.fixture(scope="session")
+def pages_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one page has cached serves the next."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def hurry(monkeypatch: pytest.MonkeyPatch, pages_cache: Path) -> Iterator[None]:
     """Two updates and two training steps, wherever a page asks for more."""
     resolve, most = Method.resolve, {"steps": 2, "epochs": 1, "pool": 1, "n_real": 16, "experts": 1, "train_epochs": 2}
 
@@ -53,7 +59,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
     monkeypatch.setattr(Method, "resolve", resolved)
     monkeypatch.setattr(Recipe, "steps", lambda self, rows: 2)
-    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("DDCORE_CACHE", str(pages_cache))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -107,6 +113,8 @@ def run(words: list[str], printed: str) -> None:
     if "--jobs" in words:  # other processes would not hurry
         at = words.index("--jobs")
         words = words[:at] + words[at + 2 :]
+    if words[0] == "evaluate" and "--seeds" not in words:
+        words = [*words, "--seeds", "1"]
     result = CliRunner().invoke(main, words)
     failure = re.search(r"^Error: .*", printed, flags=re.MULTILINE | re.DOTALL)
     output = " ".join(result.output.split())
