@@ -78,7 +78,7 @@ def ours(problem: Any, start: torch.Tensor, counts: dict[int, int], method: str,
 
 def theirs(problem: Any, start: torch.Tensor, counts: dict[int, int], method: str, steps: int, peer: Path) -> float:
     """Mean seconds of an update of `GCond.reduce`: PGE, `train_class`, backward and step."""
-    code = _sources(peer)
+    code = sources(peer)
     args = SimpleNamespace(dataset="cora", reduction_rate=0.5, dis_metric="ours" if method == "gcond" else "mse")
     x = torch.nn.Parameter(start.clone())
     pge = code["PGE"](nfeat=x.shape[1], nnodes=len(x), device="cpu", args=args)
@@ -110,7 +110,7 @@ def theirs(problem: Any, start: torch.Tensor, counts: dict[int, int], method: st
 def their_gcdm(problem: Any, start: torch.Tensor, counts: dict[int, int], steps: int, peer: Path) -> float:
     """Mean seconds of an update of `GCDM.reduce` in a GCN of two layers: both layers of the set and of all nodes, `dist` of
     each class, backward and step. As there, features are a dense matrix and the set's edges are the identity's."""
-    code = _sources(peer)
+    code = sources(peer)
     x = torch.nn.Parameter(start.clone())
     opt = torch.optim.Adam([x], lr=1e-4)
     ids = {g: torch.tensor(problem.data.ids(g)) for g in counts}
@@ -140,7 +140,7 @@ def their_gcdm(problem: Any, start: torch.Tensor, counts: dict[int, int], steps:
     return statistics.fmean(laps[1:])
 
 
-def _sources(peer: Path) -> dict[str, Callable[..., Any]]:
+def sources(peer: Path) -> dict[str, Callable[..., Any]]:
     """The definitions that are measured, out of their files."""
     found: dict[str, Any] = {"torch": torch, "nn": torch.nn, "F": F, "np": np}
     for file, names in (

@@ -11,11 +11,13 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 
 @pytest.mark.parametrize(
-    "words", [["amortised_dm"], ["steps"], ["mtt_peer"], ["graph_peer"], ["steps", "--peer", "."]], ids=" ".join
+    "words",
+    [["amortised_dm"], ["steps"], ["mtt_peer"], ["graph_peer"], ["graph_accuracy"], ["steps", "--peer", "."]],
+    ids=" ".join,
 )
 def test_it_is_skipped(words, monkeypatch, capsys):
     pytest.importorskip(
-        "ddcore_graph" if words[0] == "graph_peer" else "ddcore_image", reason="the plugin is not installed"
+        "ddcore_graph" if words[0].startswith("graph") else "ddcore_image", reason="the plugin is not installed"
     )
     monkeypatch.delenv("DDCORE_TEST_DATA", raising=False)
     monkeypatch.setattr(sys, "argv", words)
