@@ -2,9 +2,10 @@
 
 usage: python tests/bench/graph_accuracy.py --data CORA --peer CHECKOUT [--rounds 3] [--methods gcond doscond gcdm-x]
 
-The same graph, 10 nodes a class from random training nodes, and network on both sides (SGC for gcond, else a GCN). Ours has the
-settings of docs/results/sweeps/graph-cora.toml, theirs those of its configs/METHOD/cora.json. Of the peer its PGE, `match_loss`
-and `dist` run as they are, in its loops; where it samples neighbours, all are read. What it makes is taken in like any set of
+The same graph, 10 nodes a class, and network on both sides (SGC for gcond, else a GCN). Ours has the settings of
+docs/results/sweeps/graph-cora.toml, theirs starts at random training nodes with those of its configs/METHOD/cora.json, once more
+with our learning rates in their place. Of the peer its PGE, `match_loss` and `dist` run as they are, in its loops; where it
+samples neighbours, all are read, and its choice of a checkpoint by val is left out. What it makes is taken in like any set of
 GraphSlim. Both are judged by graph@1, three networks a set, on test. CORA is what `graph/cora` reads.
 """
 
@@ -25,15 +26,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from ddcore_graph.importing import from_graphslim
+from ddcore_graph.methods.stages import feature_scale
 from graph_peer import sources
 from torch import Tensor
 
 import ddcore
 from ddcore.evaluation import score, train
 from ddcore.parametrizations.base import Selected
+from ddcore.plugins import installed
 from ddcore.seeds import torch_seeded
 
 UPDATES = {"gcond": 500, "doscond": 300, "gcdm-x": 600}
+MODEL = {"gcond": "sgc", "doscond": "gcn-plain", "gcdm-x": "gcn-plain"}
 SWEEP = Path(__file__).parents[2] / "docs/results/sweeps/graph-cora.toml"
 
 
@@ -128,13 +132,13 @@ def by_means(problem: Any, x: Tensor, counts: dict[int, int], said: Any, code: A
             yield x.detach(), None
 
 
-def theirs(problem: Any, counts: dict[int, int], method: str, updates: int, seed: int, peer: Path) -> Any:
-    """The set after so many updates."""
+def theirs(
+    problem: Any, counts: dict[int, int], method: str, updates: int, seed: int, peer: Path, rates: dict[str, float]
+) -> Any:
+    """The set after so many updates, at the learning rates of its settings or at these."""
     settings = json.loads((peer / f"graphslim/configs/{method.removesuffix('-x')}/cora.json").read_text("utf-8"))
-    said, code = (
-        SimpleNamespace(**{"dataset": "cora", "reduction_rate": 0.5, "threshold": 0.0, **settings}),
-        sources(peer),
-    )
+    said = SimpleNamespace(**{"dataset": "cora", "reduction_rate": 0.5, "threshold": 0.0, **settings, **rates})
+    code = sources(peer)
     batch = Selected.random(problem.data, counts, random.Random(seed)).batch()
     with torch_seeded(seed), tempfile.TemporaryDirectory() as kept:
         start = batch.x[batch.rows].clone()
@@ -173,15 +177,20 @@ def main() -> None:
     settings = tomllib.loads(SWEEP.read_text("utf-8"))["options"]
     counts = dict.fromkeys(problem.data.groups, 10)
     for method in given.methods:
-        for side in ("ours", *(["peer"] if given.peer else [])):
+        options = {**settings.get(f"graph/{method}", {}), "steps": UPDATES[method], "model": MODEL[method]}
+        resolved = installed().find("method", f"graph/{method}").load().resolve(problem, counts, "quick", options)
+        rates = {"lr_feat": resolved.lr * feature_scale(problem)}
+        if method != "gcdm-x":
+            rates["lr_adj"] = resolved.lr_structure
+        for side in ("ours", *(["peer", "peer at our rates"] if given.peer else [])):
             values, began = [], time.perf_counter()
             for seed in range(given.rounds):
                 if side == "ours":
-                    options = {**settings.get(f"graph/{method}", {}), "steps": UPDATES[method]}
                     made = ddcore.distill(problem, f"graph/{method}", ipc=10, seed=seed, options=options)
                     found = made.synthetic(problem)
                 else:
-                    found = theirs(problem, counts, method, UPDATES[method], seed, given.peer)
+                    at = rates if side.endswith("our rates") else {}
+                    found = theirs(problem, counts, method, UPDATES[method], seed, given.peer, at)
                 values.append(judged(problem, found))
             line = {"method": method, "side": side, "updates": UPDATES[method], "accuracy": statistics.fmean(values)}
             spread = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
