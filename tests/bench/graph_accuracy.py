@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from ddcore_graph.importing import from_graphslim
 from ddcore_graph.methods.stages import feature_scale
-from graph_peer import sources
+from graph_peer import columns, sources
 from torch import Tensor
 
 import ddcore
@@ -79,11 +79,6 @@ def normalised(adj: Tensor) -> Tensor:  # (n, n) -> (n, n)
     a = adj + torch.eye(len(adj))
     scale = a.sum(1).rsqrt()
     return scale[:, None] * a * scale
-
-
-def columns(gradients: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of matrices (inputs, outputs), as its layers have them."""
-    return [g.T if g.ndim == 2 else g for g in gradients]
 
 
 def by_gradients(sides: Sides, x: Tensor, counts: dict[int, int], method: str, said: Any, code: Any) -> Iterator[Any]:

@@ -17,7 +17,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,7 +99,7 @@ def theirs(problem: Any, start: torch.Tensor, counts: dict[int, int], method: st
             want = torch.autograd.grad(F.cross_entropy(net.head(net.body(h[y_real == c])), y_real[y_real == c]), params)
             out = adj @ (adj @ net.head(net.body(x)))
             have = torch.autograd.grad(F.cross_entropy(out[y == c], y[y == c]), params, create_graph=True)
-            loss = loss + n / len(x) * code["match_loss"](have, [g.detach().clone() for g in want], args, device="cpu")
+            loss = loss + n / len(x) * code["match_loss"](columns(have), columns(want), args, device="cpu")
         opt.zero_grad()
         loss.backward()
         opt.step()
@@ -138,6 +138,11 @@ def their_gcdm(problem: Any, start: torch.Tensor, counts: dict[int, int], steps:
         opt.step()
         laps.append(time.perf_counter() - began)
     return statistics.fmean(laps[1:])
+
+
+def columns(gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Gradients of matrices (inputs, outputs), as its layers have them."""
+    return [g.T if g.ndim == 2 else g for g in gradients]
 
 
 def sources(peer: Path) -> dict[str, Callable[..., Any]]:
