@@ -19,6 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,7 +89,7 @@ def by_gradients(sides: Sides, x: Tensor, counts: dict[int, int], method: str, s
     moves_x = torch.optim.Adam([x], lr=said.lr_feat)
     moves_edges = torch.optim.Adam(pge.parameters(), lr=said.lr_adj)
     y = torch.tensor([c for c, n in counts.items() for _ in range(n)])
-    for it in range(1_000_000):
+    for it in count():
         params, of_real, of_set = (sides.sgc if said.condense_model == "SGC" else sides.gcn)(it)
         moves_net = torch.optim.Adam(params, lr=0.01)
         for _ in range(said.outer_loop):
@@ -120,7 +121,7 @@ def by_means(problem: Any, x: Tensor, counts: dict[int, int], said: Any, code: A
     moves = torch.optim.Adam([x], lr=said.lr_feat)
     whole = problem.data.take(problem.data.ids())
     a, ids = whole.matrix("gcn").m, {c: torch.tensor(problem.data.ids(c)) for c in counts}
-    for it in range(1_000_000):
+    for it in count():
         layer = problem.new_model(random.Random(it), "gcn-plain").layers[0]
         w, b = layer.weight.T.detach(), layer.bias.detach()
         real = F.relu(a @ (whole.x @ w) + b)
