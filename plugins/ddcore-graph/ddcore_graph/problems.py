@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
@@ -210,13 +211,14 @@ def coauthor_physics(data: Path | None = None, *, fanout: Fanout = None, hidden:
 
 
 def _shchur(data: Path | None, name: str, public: str, fanout: Sequence[int] | None, hidden: int) -> Problem[Graph]:
-    """The file by its public name or by the graph's. Rows divided by their sums; the split of Shchur et al.: 20 nodes a class to
-    train on, 30 for val."""
+    """The file by its public name or by the graph's. A word is there or not, 1 or 0; the split of Shchur et al.: 20 nodes a class
+    to train on, 30 for val."""
     found = None if data is None else find_npz(data, public, name)
     if found is None:
         files = " or ".join(f"{n}.npz" for n in dict.fromkeys((public, name)))
         raise missing(name.replace("_", "-"), data, files, "github.com/shchur/gnn-benchmark, folder data/npz")
-    return problem_of(read_npz(found), "rows", fanout=fanout, hidden=hidden)
+    raw = read_npz(found)
+    return problem_of(replace(raw, x=(dense(raw.x) > 0).numpy()), "none", fanout=fanout, hidden=hidden)
 
 
 def ogbn_arxiv(data: Path | None = None, *, fanout: Fanout = None, hidden: Hidden = 256) -> Problem[Graph]:

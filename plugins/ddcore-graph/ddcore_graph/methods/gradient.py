@@ -195,7 +195,7 @@ GCOND_X = _method(
     GCOND_PAPER,
     FeatureOptions,
     _gcond_x,
-    _fixed(lr=0.1, steps=100, outer=10, inner=5),
+    _fixed(lr=0.03, steps=100, outer=10, inner=5),
     _published_x,
 )
 GCOND = _method(
@@ -204,7 +204,16 @@ GCOND = _method(
     GCOND_PAPER,
     GraphOptions,
     _gcond,
-    _fixed(lr=0.1, steps=200, inner=10, lr_structure=1e-3, degree=1.0, structure_turns=1, feature_turns=4),
+    _fixed(
+        lr=0.03,
+        steps=200,
+        inner=10,
+        start="k-means",
+        lr_structure=1e-3,
+        degree=1.0,
+        structure_turns=1,
+        feature_turns=4,
+    ),
     _published,
 )
 
@@ -261,6 +270,6 @@ DOSCOND_NODE = _method(
     DOSCOND_PAPER,
     OneStepGraphOptions,
     _doscond,
-    _fixed(steps=100, model="sgc"),
+    _fixed(lr=0.03, steps=100, degree=1.0, model="sgc"),
     defaults,
 )

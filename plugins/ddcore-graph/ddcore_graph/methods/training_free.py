@@ -39,9 +39,10 @@ class CGCXOptions(Options):
 
 
 class CGCOptions(CGCXOptions):
-    """Class partition, with edges between similar clusters. Defaults: Gao et al. 2025, their code."""
+    """Class partition, with edges between similar clusters. Defaults: Gao et al. 2025, their code, whose
+    cosines are 0.75 to 0.996, by data set."""
 
-    cosine: float = Field(0.9, ge=-1, le=1, description="clusters of a greater cosine have an edge")
+    cosine: float = Field(0.99, ge=-1, le=1, description="clusters of a greater cosine have an edge")
     alpha: float = Field(
         1.0, gt=0, description="how much the features are to give the clusters' means, against smoothness"
     )
