@@ -188,8 +188,8 @@ class TestNoise(Toy):
 # augmentations
 
 
-def flip_by_the_global_generator(batch: Rows, seed: int) -> Rows:
-    return replace(batch, x=batch.x * (torch.randint(0, 2, (WIDTH,)) * 2 - 1))
+def scale_by_the_global_generator(batch: Rows, seed: int) -> Rows:
+    return replace(batch, x=batch.x * torch.rand(WIDTH))
 
 
 def flip_always(batch: Rows, seed: int) -> Rows:
@@ -202,7 +202,7 @@ def flip_each_row(batch: Rows, seed: int) -> Rows:
 
 
 class TestGlobalAugmentation(Toy):
-    changes = {"augmentations": {"match": flip_by_the_global_generator}}
+    changes = {"augmentations": {"match": scale_by_the_global_generator}}
 
 
 class TestConstantAugmentation(Toy):
@@ -226,7 +226,7 @@ def relabelled(batch: Rows, seed: int) -> Rows:
 
 
 class TestGlobalCorruption(Toy):
-    changes = {"corruptions": {"flipped": flip_by_the_global_generator}}
+    changes = {"corruptions": {"scaled": scale_by_the_global_generator}}
 
 
 class TestNoCorruption(Toy):
