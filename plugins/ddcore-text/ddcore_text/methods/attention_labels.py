@@ -109,7 +109,7 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: AttentionLa
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer updates with larger steps, of longer trainings from real texts."""
-    return {"steps": 100, "lr": 0.05, "train_steps": 5, "step_size": 0.1, "start": "real", "n_real": 64}
+    return {"steps": 300, "lr": 0.05, "train_steps": 5, "step_size": 0.1, "start": "real", "n_real": 64}
 
 
 def _paper(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -85,8 +85,8 @@ def _tdd(problem: Problem[Any], counts: Mapping[int, int], options: TDDOptions) 
 
 
 def _tdd_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """Fewer updates with larger steps, of trainings from real texts."""
-    return {"steps": 100, "lr": 0.05, "n_real": 128, "start": "real", "step_size": 0.1, "epochs": 5, "labels": "soft"}
+    """Fewer updates with larger steps, of longer trainings, from real texts."""
+    return {"steps": 150, "lr": 0.05, "n_real": 128, "start": "real", "step_size": 0.02, "epochs": 20, "labels": "soft"}
 
 
 PAPER_TDD = "Sucholutsky and Schonlau, Soft-Label Dataset Distillation and Text Dataset Distillation, IJCNN 2021"
@@ -150,13 +150,13 @@ def _vocab_distill(problem: Problem[Any], counts: Mapping[int, int], options: Vo
 
 
 def _behind_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """Fewer updates with larger steps, from real texts."""
-    return {"steps": 60, "lr": 0.05, "n_real": 64, "start": "real", "step_size": 0.05, "labels": "soft"}
+    """Fewer updates with larger steps, of longer trainings, from real texts."""
+    return {"steps": 100, "lr": 0.05, "n_real": 64, "start": "real", "step_size": 0.02, "epochs": 20, "labels": "soft"}
 
 
 def _vocab_quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """The same; logits move faster than vectors."""
-    return {**_behind_quick(problem, counts), "lr": 0.2}
+    return {**_behind_quick(problem, counts), "lr": 0.5}
 
 
 SKIP_LOOKUP = Method(
