@@ -234,7 +234,9 @@ def check(problem: Problem[Any], recipe: Recipe, models: Sequence[str], split: s
             raise UnknownName(f"no model {name!r} in {problem.name}.{choices(name, problem.models)}")
     if not problem.data.ids(split=split):
         there = [name for name in ("test", "val", "train") if problem.data.ids(split=name)]
-        raise DataError(f"{problem.name} has no rows in the split {split!r}: score on one of {', '.join(there)}")
+        raise DataError(
+            f"{problem.name} has no rows in the split {split!r}: bring some, or score on one of {', '.join(there)}"
+        )
     if recipe.keep == "val":
         _needs_val(problem, KEPT_ON_VAL, "choose a protocol that keeps the last epoch")
     problem.training_with(recipe.augment)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .artifact import Artifact
 
-__all__ = ["Exporter", "export", "to_hf", "to_pt"]
+__all__ = ["Exporter", "export", "exporter", "to_hf", "to_pt"]
 
 Exporter = Callable[["Artifact", Problem[Any] | None, Path], Path]
 
@@ -36,12 +36,17 @@ def export(artifact: Artifact, to: str, out: str | PathLike[str], problem: Probl
     A bare name is looked up in the modality of the artifact's problem first, then in the core. `problem` is needed
     where rows must be decoded. Raises UnknownName, ArtifactError and NotSupported.
     """
-    modality = artifact.manifest["problem"]["name"].partition("/")[0]
-    write: Exporter = installed().find("exporter", to, modality).load()
-    out = Path(out)
+    write, out = exporter(artifact, to), Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ArtifactError(f"{out} is there already: choose another place, or remove it first")
     return write(artifact, problem, out)
+
+
+def exporter(artifact: Artifact, to: str) -> Exporter:
+    """What writes the form `to`. Raises UnknownName."""
+    modality = artifact.manifest["problem"]["name"].partition("/")[0]
+    found: Exporter = installed().find("exporter", to, modality).load()
+    return found
 
 
 def to_pt(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:

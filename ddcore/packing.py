@@ -16,12 +16,23 @@ import numpy as np
 
 from .cache import cache_folder
 from .errors import DataError
+from .splits import Split, completed
 from .storage import write_text
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Item", "Packed", "Unreadable", "check_filled", "class_files", "class_folders", "listing_key", "pack"]
+__all__ = [
+    "Item",
+    "Packed",
+    "Unreadable",
+    "check_filled",
+    "class_files",
+    "class_folders",
+    "filled_splits",
+    "listing_key",
+    "pack",
+]
 
 SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
@@ -89,7 +100,8 @@ def pack(items: Sequence[Item], key: str, shape: Sequence[int], dtype: DTypeLike
     """The readable rows of `items` as one array of rows of `shape`, made once for each `key`, shape and type. `what` they are is
     in messages and names the folder in the cache: "images".
 
-    Unreadable ones are named in one warning and left out. Raises DataError where the cache cannot be written.
+    Unreadable ones are named in one warning and left out. Raises DataError where a whole split is unreadable, and where the
+    cache cannot be written.
     """
     found = hashlib.sha256(f"{key} {tuple(shape)} {np.dtype(dtype)}".encode())
     for item in items:
@@ -99,7 +111,14 @@ def pack(items: Sequence[Item], key: str, shape: Sequence[int], dtype: DTypeLike
     if not (rows.is_file() and index.is_file()):
         _decode(items, rows, index, shape, dtype, what)
     stored = json.loads(index.read_text())
-    _warn(stored["bad"], len(items), f"{what} cannot be read and are left out")
+    for split in ("val", "test"):
+        if (brought := [i.name for i in items if i.split == split]) and split not in stored["splits"]:
+            first = next(said for said in stored["bad"] if said.startswith(brought[0]))
+            raise DataError(
+                f"none of the {len(brought)} {what} of the {split} split can be read: {first} ...; bring readable ones, or "
+                "take the split away"
+            )
+    _warn(stored["bad"], len(items), f"{what} cannot be read and are left out", f"; all of them: {index}")
     for remark, names in stored["remarks"].items():
         _warn(names, len(items), f"{what} {remark}")
     splits = {s: [i for i, of in enumerate(stored["splits"]) if of == s] for s in ("train", "val", "test")}
@@ -107,9 +126,9 @@ def pack(items: Sequence[Item], key: str, shape: Sequence[int], dtype: DTypeLike
     return Packed(np.load(rows, mmap_mode="r")[: len(y)], y, splits, stored["names"], stored["digest"])
 
 
-def _warn(names: Sequence[str], of: int, what: str) -> None:
+def _warn(names: Sequence[str], of: int, what: str, rest: str = "") -> None:
     if names:
-        shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        shown = ", ".join(names[:5]) + (f" ...{rest}" if len(names) > 5 else "")
         warnings.warn(f"{len(names)} of {of} {what}: {shown}", stacklevel=3)
 
 
@@ -150,6 +169,20 @@ def _decode(items: Sequence[Item], rows: Path, index: Path, shape: Sequence[int]
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def filled_splits(packed: Packed, names: Sequence[str], what: str) -> tuple[Split, bool]:
+    """The splits that the data brought, with what it did not bring drawn from train, and whether anything was drawn. Classes
+    without a test row are named in a warning. Raises DataError as `check_filled` does."""
+    check_filled(packed, names, what)
+    splits, drawn = completed(packed.y, packed.splits)
+    tested = set(packed.y[splits["test"]].tolist())
+    if untested := [name for label, name in enumerate(names) if label not in tested]:
+        shown = ", ".join(untested[:5]) + (" ..." if len(untested) > 5 else "")
+        warnings.warn(
+            f"no test {what} of class {shown}: scores say nothing of it; bring more of its {what}s", stacklevel=2
+        )
+    return splits, drawn
 
 
 def check_filled(packed: Packed, names: Sequence[str], what: str) -> None:

@@ -38,8 +38,10 @@ def export(folder: str, to: str, out: Path, data: str | None) -> None:
     """
     from ..artifact import open as open_artifact
     from ..exporters import export as write
+    from ..exporters import exporter
 
     artifact = open_artifact(folder)
+    exporter(artifact, to)  # before the data are read
     click.echo(f"Written to {write(artifact, to, out, _problem(artifact, data))}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,11 +18,10 @@ data_option = click.option("--data", metavar="PATH", help="Folder or file of the
 
 
 def problem_of(artifact: Artifact, data: str | None) -> Problem[Any]:
-    """By name and options; from `data`, or else from where the run found it, while that is there."""
+    """By name and options; from `data`, or else from where the run found it."""
     from ..plugins import load
 
     if data is None and artifact.path is not None and "run.toml" in artifact.notes:
-        recorded = read_toml(artifact.path / "run.toml").get("data")
-        data = recorded if recorded is not None and Path(recorded).exists() else None
+        data = read_toml(artifact.path / "run.toml").get("data")
     problem = artifact.manifest["problem"]
     return load(problem["name"], data, **problem["options"])

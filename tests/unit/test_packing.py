@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ddcore.errors import DataError
-from ddcore.packing import Item, Unreadable, pack
+from ddcore.packing import Item, Unreadable, filled_splits, pack
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,21 @@ def test_rows_are_mapped_in_order_without_those_that_cannot_be_read():
         assert found.x.shape == (5, 2, 3)
         assert found.y.tolist() == [0, 0, 1, 0, 1]
         assert found.splits == {"train": [0, 1, 2], "val": [], "test": [3, 4]}
+
+
+def test_a_split_of_which_nothing_can_be_read_is_not_replaced():
+    torn = [Item(i.name, i.split, i.label, bad if i.split == "test" else i.read) for i in items()]
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"none of the 2 things of the test split can be read: row 4 \(torn\)"):
+            packed(torn)
+
+
+def test_a_class_without_a_test_row_is_named():
+    rows = [Item(str(i), "train", int(i > 8), lambda: (np.zeros((2, 3), np.uint8), "")) for i in range(10)]
+    with pytest.warns(UserWarning, match="no test thing of class owl: scores say nothing of it"):
+        splits, drawn = filled_splits(packed(rows), ["jay", "owl"], "thing")
+    assert drawn
+    assert splits["train"][-1] == 9
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(cache, monkeypatch):

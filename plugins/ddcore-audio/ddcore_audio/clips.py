@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,25 +18,17 @@ from ddcore.packing import Item, Packed, Unreadable, pack
 from .frontend import torchaudio
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 __all__ = ["LOUDEST", "SUFFIXES", "Clip", "Recording", "audio_files", "clip", "pack_clips", "to_clip"]
 
 SUFFIXES = frozenset(
     {
-        *(".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".wav"),
-        *(
-            ".aac",
-            ".amr",
-            ".ape",
-            ".m4a",
-            ".mka",
-            ".mp4",
-            ".webm",
-            ".wma",
-        ),  # cannot be read: to be named, not passed over
+        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp2", ".mp3"),
+        *(".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav"),
+        # cannot be read: to be named, not passed over
+        *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".m4a", ".m4b", ".mka"),
+        *(".mkv", ".mov", ".mp4", ".spx", ".webm", ".wma", ".wv"),
     }
 )
 
@@ -46,7 +39,7 @@ KERNEL = 2**22
 """Numbers of a resampling filter at most; rates without a common divisor have filters of gigabytes."""
 
 FULL_SCALE, CLIPPED = 0.999, 0.01
-"""A clip is named as clipped where this part of its samples is at full scale; it is kept."""
+"""A clip is named as clipped where this part of its samples or more is at full scale and none beyond it; it is kept."""
 
 Recording = tuple["NDArray[np.float32]", int]
 """(samples, channels) and the sample rate"""
@@ -62,7 +55,14 @@ def audio_files(folder: Path) -> list[Path]:
 
 def clip(split: str, name: str, label: int, file: Any) -> Clip:
     """A clip that is a whole file: a path, or a binary stream."""
-    return split, name, label, partial(soundfile.read, file, dtype="float32", always_2d=True)
+    return split, name, label, partial(_load, file)
+
+
+def _load(file: Any) -> Recording:
+    if isinstance(file, Path) and not file.stat().st_size:
+        raise ValueError("an empty file")
+    found: Recording = soundfile.read(file, dtype="float32", always_2d=True)
+    return found
 
 
 def pack_clips(clips: Sequence[Clip], key: str, sample_rate: int, samples: int) -> Packed:  # x: (n, samples)
@@ -75,10 +75,14 @@ def _read(load: Callable[[], Recording], sample_rate: int, samples: int) -> tupl
     try:
         sound, rate = load()
         wave = to_clip(sound, rate, sample_rate, samples)
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        raise Unreadable(str(error).rpartition(": ")[2].strip(" .")) from error  # soundfile's names come first
-    clipped = (np.abs(sound) >= FULL_SCALE).mean() >= CLIPPED
-    return wave, f"are clipped ({CLIPPED:.0%} of the samples at full scale)" if clipped else ""
+    except soundfile.SoundFileError as error:
+        reason = str(error).rpartition(": ")[2].strip(" .")  # soundfile's names come first
+        raise Unreadable(f"{reason}: convert it to wav or flac") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise Unreadable(str(error)) from error
+    loud = np.abs(sound)
+    clipped = loud.max() <= 1 and (loud >= FULL_SCALE).mean() >= CLIPPED
+    return wave, f"are clipped ({CLIPPED:.0%} or more of the samples at full scale)" if clipped else ""
 
 
 def to_clip(sound: NDArray[np.float32], rate: int, sample_rate: int, samples: int) -> NDArray[np.float32]:  # (samples,)

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ddcore.errors import DataError
-from ddcore.packing import Packed, check_filled, class_files, listing_key
+from ddcore.packing import Packed, class_files, filled_splits, listing_key
 from ddcore.problem import Problem
 from ddcore.rows import Rows
-from ddcore.splits import completed
 
 from .clips import audio_files, clip, pack_clips
 from .frontend import Frontend
@@ -65,8 +64,7 @@ def folder(
 
 def _own(packed: Packed, names: Sequence[str], frontend: Frontend, **options: Any) -> Problem[Rows]:
     """Splits that the data brought; what it did not bring is drawn."""
-    check_filled(packed, names, "clip")
-    splits, drawn = completed(packed.y, packed.splits)
+    splits, drawn = filled_splits(packed, names, "clip")
     return audio_problem(packed.x, packed.y, splits, names, frontend, drawn=drawn, digest=packed.digest, **options)
 
 

@@ -364,22 +364,27 @@ def test_unreadable_clips_are_named_and_left_out(tmp_path):
     (root / "low" / "codec.wav").write_bytes(codec)
     (root / "low" / "phone.M4A").write_bytes(b"\0\0\0\x18ftypM4A ")
     write(root / "low" / "loud.wav", np.full(100, 1e25, np.float32), subtype="FLOAT")
+    (root / "low" / "nothing.mp3").touch()
     (root / "low" / "readme.txt").write_text("no clip")
-    with pytest.warns(UserWarning, match="6 of 26 clips cannot be read") as told:
+    with pytest.warns(UserWarning, match="7 of 27 clips cannot be read") as told:
         problem = folder(root, **HERE)
     said = str(told[0].message)
     for name in ("empty.wav (no samples)", "nan.wav (NaN or infinity)", "loud.wav (samples beyond 1e+06)", "codec.wav"):
         assert name in said
-    assert "phone.M4A" in said
+    assert "all of them: " in said
+    listed = Path(said.rpartition("all of them: ")[2]).read_text()
+    for name in ("phone.M4A (Format not recognised: convert it to wav or flac)", "nothing.mp3 (an empty file)"):
+        assert name in listed
     assert sum(len(problem.data.ids(split=s)) for s in ("train", "val", "test")) == 20
 
 
 def test_clipped_clips_are_named_and_kept(tmp_path):
     root = two_classes(tmp_path / "mine")
     write(root / "low" / "loud.wav", np.clip(10 * tone(300), -1, 1))
-    with pytest.warns(UserWarning, match=r"1 of 21 clips are clipped .*loud\.wav"):
+    write(root / "low" / "beyond.wav", 10 * tone(300), subtype="FLOAT")  # larger than full scale, and whole
+    with pytest.warns(UserWarning, match=r"1 of 22 clips are clipped .*loud\.wav"):
         problem = folder(root, **HERE)
-    assert sum(len(problem.data.ids(split=s)) for s in ("train", "val", "test")) == 21
+    assert sum(len(problem.data.ids(split=s)) for s in ("train", "val", "test")) == 22
 
 
 def test_a_class_of_unreadable_clips(tmp_path):

@@ -56,6 +56,22 @@ def test_every_method_gives_a_set_that_trains_a_network(thin, domain, method):
     assert all(math.isfinite(value) for value in scores.values())
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("audio/distrack", {"steps": 2, "n_real": 4, "pieces": 2}),
+        ("audio/kws-idc", {"steps": 3, "outer": 1, "inner": 1, "n_real": 4}),
+    ],
+)
+def test_where_a_class_has_fewer_clips_than_a_set_has_pieces_they_come_again(method, options):
+    wave, y, splits = one_clip()
+    problem = audio_problem(wave.astype(np.float32), y, splits, ["a", "b", "c"], toy.frontend(), depth=2, width=8)
+    batch = ddcore.distill(problem, method, ipc=1, options=options).synthetic(problem).batch()
+    of_c = batch.x[batch.y == 2]
+    assert len(of_c) == len(batch.x) / 3
+    assert of_c.isfinite().all()
+
+
 def test_a_problem_of_silence_alone_is_finite():
     wave, y = toy.tones(6)
     for domain in ("maps", "waveforms"):

@@ -11,10 +11,9 @@ from PIL import Image
 from pydantic import Field
 
 from ddcore.errors import DataError
-from ddcore.packing import Packed, check_filled, class_files, listing_key
+from ddcore.packing import Packed, class_files, filled_splits, listing_key
 from ddcore.problem import Problem
 from ddcore.rows import Rows
-from ddcore.splits import completed
 
 from .files import Picture, image_files, pack_images
 from .problems import Depth, Side, TrainRows, Width, Zca, image_problem
@@ -51,8 +50,7 @@ def folder(
 
 def _own(packed: Packed, names: Sequence[str], **options: Any) -> Problem[Rows]:
     """Splits that the data brought; what it did not bring is drawn."""
-    check_filled(packed, names, "image")
-    splits, drawn = completed(packed.y, packed.splits)
+    splits, drawn = filled_splits(packed, names, "image")
     return image_problem(packed.x, packed.y, splits, names, drawn=drawn, digest=packed.digest, **options)
 
 

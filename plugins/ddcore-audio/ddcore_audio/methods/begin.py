@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from random import Random
+
     from torch import Tensor
 
     from ddcore.methods.plan import Stage, Work
-    from ddcore.parametrizations import Synthetic
+    from ddcore.parametrizations import Selected, Synthetic
     from ddcore.problem import Problem
 
 __all__ = ["Begin", "of_sound", "real_rows"]
@@ -38,12 +41,17 @@ class Begin:
 def real_rows(start: str, times: int = 1) -> tuple[Stage, ...]:
     """The stage that picks `times` as many random real rows as the budget has; none for `noise`."""
     from ddcore.methods.plan import Select
+
+    return () if start == "noise" else (Select(partial(_drawn, times)),)
+
+
+def _drawn(times: int, problem: Problem[Any], counts: Mapping[int, int], rng: Random) -> Selected[Any]:
+    """Without replacement as far as the rows of a class go; then they come again."""
     from ddcore.parametrizations import Selected
 
-    if start == "noise":
-        return ()
-    return (
-        Select(
-            lambda problem, counts, rng: Selected.random(problem.data, {g: times * n for g, n in counts.items()}, rng)
-        ),
-    )
+    chosen = {}
+    for c, n in counts.items():
+        ids = list(problem.data.ids(c))
+        found = rng.sample(ids, min(times * n, len(ids)))
+        chosen[c] = [found[i % len(found)] for i in range(times * n)]
+    return Selected(problem.data, chosen)
