@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .artifact import Artifact
 
-__all__ = ["Exporter", "export", "exporter", "to_hf", "to_pt"]
+__all__ = ["Exporter", "describe", "export", "exporter", "to_hf", "to_pt"]
 
 Exporter = Callable[["Artifact", Problem[Any] | None, Path], Path]
 
@@ -72,7 +72,7 @@ def to_hf(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
     columns = {name: x.float() if x.dtype == torch.bfloat16 else x for name, x in _columns(artifact, problem).items()}
     features = Features({name: _feature(x, names if name == "y" else []) for name, x in columns.items()})
     info = DatasetInfo(
-        description=_description(artifact), citation=artifact.manifest["method"].get("paper") or "", features=features
+        description=describe(artifact), citation=artifact.manifest["method"].get("paper") or "", features=features
     )
     table = Dataset.from_dict({name: x.numpy() for name, x in columns.items()}, features=features, info=info)
     with replacing(out) as folder:
@@ -119,7 +119,8 @@ def _feature(x: Tensor, names: list[str]) -> Any:  # x: (rows, ...)
     return array(shape=tuple(x.shape[1:]), dtype=kind)
 
 
-def _description(artifact: Artifact) -> str:
+def describe(artifact: Artifact) -> str:
+    """What the set is, how its rows become raw ones, and its learned step sizes, in sentences."""
     m = artifact.manifest
     steps = m["step_sizes"]
     sentences = [

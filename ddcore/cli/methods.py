@@ -38,7 +38,9 @@ def methods(name: str | None, as_json: bool) -> None:
     from ..plugins import installed
 
     if name is not None:
-        entry = installed().find("method", name)
+        every = [entry.name for entry in installed().entries("method")]
+        only = [full for full in every if full.rpartition("/")[2] == name]
+        entry = installed().find("method", only[0] if len(only) == 1 else name)
         _describe(entry, entry.load(), as_json)
         return
     records = []

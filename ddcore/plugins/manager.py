@@ -162,7 +162,7 @@ def installed() -> Plugins:
     return Plugins(entry_points(group=GROUP), block=listed("DDCORE_BLOCK_PLUGINS"), only=listed("DDCORE_LOAD_PLUGINS"))
 
 
-def load(name: str, data: str | os.PathLike[str] | None = None, **options: Any) -> Problem[Any]:
+def load(name: str, /, data: str | os.PathLike[str] | None = None, **options: Any) -> Problem[Any]:
     """The problem of that name, from any installed plugin.
 
     `data` is the local folder or file where the set is not part of the install; `options` are the problem's own

@@ -194,4 +194,4 @@ def test_without_datasets_the_error_says_what_to_install(tmp_path, monkeypatch):
 def test_exporters_import_datasets_only_when_asked():
     code = "import ddcore.exporters, sys; sys.exit('datasets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert set(exporters.__all__) == {"Exporter", "export", "to_hf", "to_pt"}
+    assert set(exporters.__all__) == {"Exporter", "describe", "export", "exporter", "to_hf", "to_pt"}

@@ -27,13 +27,12 @@ class TokenDropout:
 
     rate: float = 0.1
     per_row: bool = False
-    version = "1"
+    version = "2"
 
     def __call__(self, batch: Rows, seed: int) -> Rows:
         n, t = batch.x.shape[:2]
         generator = torch.Generator().manual_seed(seed)
-        rows, positions = (n, t) if self.per_row else (1, LONGEST)
-        drawn = torch.rand(rows, positions, generator=generator)[:, :t] >= self.rate
+        drawn = torch.rand(n if self.per_row else 1, LONGEST, generator=generator)[:, :t] >= self.rate
         drawn[:, 0] = True
         mask = getattr(batch, "mask", None)
         kept = drawn.to(batch.x.device).expand(n, t)
@@ -75,4 +74,4 @@ def _blend(x: Tensor, other: Tensor, weight: float) -> Tensor:
 
 
 LONGEST = 512
-"""Positions that one draw for a whole batch covers, so that it does not depend on the batch's length."""
+"""Positions that a draw covers, so that it does not depend on the batch's length."""

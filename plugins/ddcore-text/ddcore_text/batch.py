@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ddcore.errors import NotSupported
@@ -27,8 +28,8 @@ class TextClassification(Classification):
 
     def losses(self, out: Output, batch: Rows) -> Tensor:  # (n,)
         r"""L + KL(A_label \| A_network), summed over keys and averaged over layers, heads and queries (Maekawa et al. 2023,
-        eq. 3, whose weight is 1). The first `queries` rows of the network's maps are compared; a network without attention is
-        trained by the labels alone. Raises NotSupported for one with other layers or heads."""
+        eq. 3, whose weight is 1). The first `queries` rows of the network's maps are compared, those of padding left out; a
+        network without attention is trained by the labels alone. Raises NotSupported for one with other layers or heads."""
         losses = super().losses(out, batch)
         wanted = getattr(batch, "attention", None)
         if wanted is None or "attention" not in out.extras:
@@ -40,7 +41,10 @@ class TextClassification(Classification):
                 f"has {maps.shape[1]} of {maps.shape[2]}: train the network that it was made for, or one without attention"
             )
         divergence = wanted * ((wanted + EPSILON).log() - (maps + EPSILON).log())
-        both: Tensor = losses + divergence.sum(-1).mean((1, 2, 3))
+        divergence = divergence.sum(-1).mean((1, 2))  # (n, queries)
+        mask = getattr(batch, "mask", None)
+        counted = torch.ones_like(divergence) if mask is None else mask[:, : wanted.shape[3]].to(divergence.dtype)
+        both: Tensor = losses + (divergence * counted).sum(1) / counted.sum(1)
         return both
 
 

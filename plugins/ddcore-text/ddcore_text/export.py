@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddcore.errors import ArtifactError, NotSupported
+from ddcore.exporters import describe
 from ddcore.exporters import to_hf as table_to_hf
 from ddcore.parametrizations import Selected
 from ddcore.storage import replacing, write_text
@@ -56,7 +57,9 @@ def to_hf(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
         else datasets.List(datasets.Value("float32"))
     )
     features = datasets.Features({**columns, "label": label})
-    info = datasets.DatasetInfo(citation=artifact.manifest["method"].get("paper") or "", features=features)
+    description = f"{describe(artifact)} Classes: {', '.join(artifact.manifest['class_names'])}."
+    paper = artifact.manifest["method"].get("paper") or ""
+    info = datasets.DatasetInfo(description=description, citation=paper, features=features)
     with replacing(out) as folder:
         datasets.Dataset.from_list(records, features=features, info=info).save_to_disk(folder)
     return out
@@ -66,7 +69,7 @@ def _records(artifact: Artifact, problem: Problem[Any] | None) -> list[dict[str,
     name = artifact.manifest["parametrization"]["name"]
     if name not in WORDS:
         raise NotSupported(
-            f"the rows are {name}, vectors and no words: `ddcore show` prints the nearest words, and pt exports the vectors"
+            f"the rows are vectors and no words ({name}): `ddcore show` prints what is nearest, and pt exports the vectors"
         )
     texts = texts_of(artifact.tensors) if name == "text/written" else _read(artifact, problem)
     found = []

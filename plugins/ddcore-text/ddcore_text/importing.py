@@ -24,8 +24,10 @@ EXPECTED = (
 
 
 def from_jsonl(path: Path, problem: Problem[Rows]) -> WrittenTexts:
-    """A line a text, as our own export writes them; any tokenizer reads them. Raises ArtifactError for anything else, and
-    NotSupported for a problem whose rows are not words."""
+    """A line a text, as our own export writes them where labels are classes or probabilities; any tokenizer reads them.
+
+    Raises ArtifactError for anything else, and NotSupported for a problem whose rows are not words.
+    """
     space = token_space(problem)
     names = {name: k for k, name in enumerate(problem.class_names)}
     rows = [_row(line, at, names, path) for at, line in enumerate(_lines(path), start=1)]

@@ -62,6 +62,8 @@ def text_problem(
 
     Raises DataError, and OptionError for a checkpoint that is not there.
     """
+    if not 1 <= length <= 512:
+        raise OptionError(f"length = {length}: give 1 to 512 tokens")
     classes = len(corpus.class_names)
     shared: dict[str, Any] = {
         "name": "text",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
+import gzip
 import json
 import lzma
 import re
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddcore.errors import DataError, OptionError, choices
 
-from .corpus import Corpus, Text, corpus
+from .corpus import Corpus, Text, check_said, corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +78,7 @@ def table_corpus(
         marks = UNLABELLED if class_names or all(_plain(v) in UNLABELLED for v in table[label]) else ("-",)
         labelled = [i for i, value in enumerate(table[label]) if _plain(value) not in marks]
         said = [_text([table[name][i] for name in texts]) for i in labelled]
+        check_said(said, labelled, split, source)
         if labelled:
             parts[split] = said, [_label(table[label][i], source, split, i) for i in labelled]
     if "train" not in parts:
@@ -107,6 +111,10 @@ def _columns(asked: Columns, every: Sequence[str], source: str) -> tuple[list[st
         raise OptionError(
             f"which column of {source} holds the class? It has {', '.join(every)}: --set problem.label=COLUMN"
         )
+    if label in texts:
+        raise OptionError(
+            f"{source}: the column {label!r} is given as text and as class: name another with text= or label="
+        )
     return texts, label
 
 
@@ -114,6 +122,8 @@ def _plain(value: Any) -> Any:
     """Numbers of any library as Python's own; missing values as None."""
     if value is None or value != value:
         return None
+    if isinstance(value, bool):
+        return str(value)
     return int(value) if isinstance(value, Integral) or (isinstance(value, float) and value.is_integer()) else value
 
 
@@ -229,25 +239,44 @@ def _read(file: Path) -> dict[str, list[Any]]:
     import pandas as pd
 
     kind = _kind(file)
+    if kind is None:
+        raise DataError(f"{file} is no table: expected {', '.join(KINDS)}, compressed or not")
     try:
         if kind == ".parquet":
             frame = pd.read_parquet(file)
         elif kind in (".jsonl", ".json"):
-            frame = pd.read_json(file, lines=kind == ".jsonl", encoding="utf-8", dtype=False)
-        elif kind in (".csv", ".tsv"):
+            frame = pd.read_json(file, lines=kind == ".jsonl", encoding="utf-8-sig", dtype=False)
+        else:
             quoting = 3 if kind == ".tsv" else 0  # GLUE's tables have bare quotes
             separator = "\t" if kind == ".tsv" else ","
             frame = pd.read_csv(file, sep=separator, quoting=quoting, encoding="utf-8", keep_default_na=False)
-        else:
-            raise DataError(f"{file} is no table: expected {', '.join(KINDS)}, compressed or not")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is not in UTF-8 ({error.reason} at byte {error.start}): convert it, for instance with "
-            "`iconv -f latin1 -t utf8`"
-        ) from error
+        raise DataError(f"{file} is not in UTF-8: {_encoding(file)}") from error
     except BROKEN as error:
         raise DataError(f"{file} cannot be read as {kind}: {error}") from error
     return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _encoding(file: Path) -> str:
+    """Which lines of a file are not in UTF-8, and what to do about them."""
+    opened: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(file.suffix, open)
+    with opened(file, "rb") as stream:
+        found: bytes = stream.read()
+    if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16; convert it with `iconv -f utf-16 -t utf-8`"
+    beyond = {n: line for n, line in enumerate(found.splitlines(), start=1) if not line.isascii()}
+    bad = [n for n, line in beyond.items() if not _is_utf8(line)]
+    if len(bad) < len(beyond):
+        return f"{len(bad)} of its lines are not (first: line {bad[0]}) and {len(beyond) - len(bad)} are; convert those alone"
+    return f"{len(bad)} of its lines (first: line {bad[0]}); convert it, for instance with `iconv -f latin1 -t utf8`"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 BROKEN = (OSError, ValueError, EOFError, ImportError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)

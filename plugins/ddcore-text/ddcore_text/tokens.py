@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ddcore.errors import DataError
 
+from .corpus import parts_of
 from .store import kept, key_of
 
 if TYPE_CHECKING:
     from .corpus import Corpus, Text
 
-__all__ = ["CLS", "PAD", "SEP", "TokenSpace", "corpus_space", "split_pair", "train_tokenizer", "word_vectors"]
+__all__ = ["CLS", "PAD", "SEP", "TokenSpace", "corpus_space", "train_tokenizer", "word_vectors"]
 
 PAD, UNK, CLS, SEP, MASKED = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL = (PAD, UNK, CLS, SEP, MASKED)
@@ -143,17 +144,12 @@ def train_tokenizer(texts: Sequence[Text], size: int) -> Any:
     trainer = trainers.WordLevelTrainer(
         vocab_size=size, min_frequency=2, special_tokens=list(SPECIAL), show_progress=False
     )
-    tokenizer.train_from_iterator((part for text in texts for part in split_pair(text)), trainer)
+    tokenizer.train_from_iterator((part for text in texts for part in parts_of(text)), trainer)
     ids = [(word, tokenizer.token_to_id(word)) for word in (CLS, SEP)]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{CLS} $A", pair=f"{CLS} $A {SEP} $B", special_tokens=ids
     )
     return tokenizer
-
-
-def split_pair(text: Text) -> tuple[str, ...]:
-    """The parts of a text: one, or two."""
-    return (text,) if isinstance(text, str) else text
 
 
 def word_vectors(texts: Sequence[Sequence[int]], size: int, width: int, window: int = 5) -> Tensor:  # (size, width)

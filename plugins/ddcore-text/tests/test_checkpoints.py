@@ -1,12 +1,13 @@
 """Checkpoints: their tables, networks and sentence vectors, what ends their texts, and what does not fit."""
 
+import json
 import random
 from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
 import torch
-from ddcore_text.checkpoints import found_checkpoint
+from ddcore_text.checkpoints import checkpoint_space, found_checkpoint
 from ddcore_text.corpus import corpus
 from ddcore_text.data import token_space
 from ddcore_text.language_model import corpus_language_model
@@ -158,6 +159,46 @@ def test_a_tokenizer_of_another_checkpoint_is_refused(corpus_of, checkpoint, tmp
     hf.BertModel(config).save_pretrained(tmp_path)
     with pytest.raises(DataError, match="different checkpoints"):
         text_problem(corpus_of(), encoder=str(tmp_path), length=12)
+
+
+def test_an_encoder_whose_table_is_narrower_than_its_states(corpus_of, checkpoint, tmp_path):
+    hf = transformers()
+    hf.AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    vocabulary = hf.AutoConfig.from_pretrained(checkpoint).vocab_size
+    hf.ElectraModel(hf.ElectraConfig(vocab_size=vocabulary, embedding_size=8, **sizes)).save_pretrained(tmp_path)
+    problem = text_problem(corpus_of(), encoder=str(tmp_path), length=12)
+    batch = problem.data.take(problem.data.ids()[:4])
+    assert problem.new_model(random.Random(0), "checkpoint")(batch).features.shape == (4, 16)
+    assert problem.new_model(random.Random(0), "bert")(batch).features.shape == (4, 128)
+
+
+def test_a_network_that_also_writes_is_refused(corpus_of, checkpoint, tmp_path):
+    hf = transformers()
+    hf.AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    config = hf.T5Config(vocab_size=100, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    hf.T5Model(config).save_pretrained(tmp_path)
+    with pytest.raises(DataError, match=r"\(t5\) is an encoder and a decoder: give one that reads alone"):
+        text_problem(corpus_of(), encoder=str(tmp_path), length=12)
+
+
+def test_a_tokenizer_that_reads_otherwise_is_another_input_space(checkpoint, tmp_path):
+    hf = transformers()
+    places = [tmp_path / name for name in ("lower", "cased")]
+    for place, lower in zip(places, (True, False), strict=True):
+        place.mkdir()
+        (place / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nrain\nsnow\n")
+        said = {"tokenizer_class": "BertTokenizer", "do_lower_case": lower}
+        (place / "tokenizer_config.json").write_text(json.dumps(said))
+        hf.AutoModel.from_pretrained(checkpoint).save_pretrained(place)
+    a, b = (checkpoint_space(str(place), 12) for place in places)
+    assert not torch.equal(a.encode(["Rain snow"]), b.encode(["Rain snow"]))
+    assert a.name != b.name
+
+
+def test_a_folder_that_has_gone_is_not_looked_for_on_the_hub(corpus_of, tmp_path):
+    with pytest.raises(OptionError, match="there is no such folder"):
+        text_problem(corpus_of(), encoder=str(tmp_path / "gone"), length=12)
 
 
 def test_what_is_no_checkpoint_is_named(corpus_of, tmp_path):

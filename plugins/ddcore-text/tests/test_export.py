@@ -44,6 +44,8 @@ def test_a_hugging_face_set_has_texts_and_class_names(problem, tmp_path):
     soft = ddcore.distill(problem, "text/vocab-distill", ipc=1, options={"steps": 1, "n_real": 8, "model": "bag"})
     found = datasets.load_from_disk(str(export(soft, "hf", tmp_path / "soft", problem)))
     assert found["label"][0] == pytest.approx(soft.tensors["y"][0].tolist())
+    assert "Classes: " + ", ".join(problem.class_names) in found.info.description
+    assert "Learned step sizes: " in found.info.description
 
 
 def test_pairs_leave_as_pairs_and_are_read_again(pairs, tmp_path):

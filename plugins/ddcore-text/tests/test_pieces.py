@@ -350,14 +350,44 @@ def test_dropped_words_are_masked_and_the_first_stays(tokens):
     assert (alike[:, 1:4] == alike[0, 1:4]).all() or not batch.mask[:, 1:4].all()
 
 
+def test_more_padding_changes_no_draw_of_dropped_words(tokens):
+    problem = tokens()
+    batch = problem.data.take(problem.data.ids()[:6])
+    longer = padded(batch, token_space(problem).pad)
+    for per_row in (False, True):
+        short, long = (TokenDropout(0.5, per_row=per_row)(b, 3).mask for b in (batch, longer))
+        assert torch.equal(long[:, : short.shape[1]], short)
+        assert not long[:, short.shape[1] :].any()
+
+
+def test_more_padding_changes_no_divergence_of_attention():
+    n, t, more = 2, 4, 3
+    mask = torch.tensor([[True] * 4, [True, True, True, False]])
+    found = []
+    for extra in (0, more):
+        wide = torch.cat([mask, torch.zeros(n, extra, dtype=torch.bool)], 1)
+        kept = wide[:, None, None, None, :].expand(n, 2, 2, t + extra, t + extra)
+        rows = [torch.zeros(n, 2, 2, t + extra, t + extra) for _ in range(2)]
+        for x, of in zip(rows, (noise(n, 2, 2, t, t), noise(n, 2, 2, t, t).flip(3)), strict=True):
+            x[..., :t, :t] = of
+        wanted, maps = (x.masked_fill(~kept, -torch.inf).softmax(-1) for x in rows)
+        logits = noise(n, 3)
+        batch = Sentences(noise(n, t + extra, 5), torch.tensor([0, 1]), attention=wanted, mask=wide)
+        found.append(TextClassification(3).losses(Output(logits, logits, {"attention": maps}), batch))
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+
+
+def padded(batch, pad):
+    """Four more positions, without a word."""
+    n = len(batch.x)
+    x = torch.cat([batch.x, torch.full((n, 4), pad)], 1)
+    return replace(batch, x=x, mask=torch.cat([batch.mask, torch.zeros(n, 4, dtype=torch.bool)], 1))
+
+
 def test_more_padding_changes_neither_the_kernel_nor_mixup(tokens):
     problem = tokens()
     space, batch = token_space(problem), problem.data.take([problem.data.ids(g)[0] for g in problem.data.groups])
-    longer = replace(
-        batch,
-        x=torch.cat([batch.x, torch.full((3, 4), space.pad)], 1),
-        mask=torch.cat([batch.mask, torch.zeros(3, 4, dtype=torch.bool)], 1),
-    )
+    longer = padded(batch, space.pad)
     assert torch.allclose(bag_ntk(space, longer, batch), bag_ntk(space, batch, batch), atol=1e-5)
     mixed, same = (Mixup(3, space, alpha=1.0)(b, 4) for b in (batch, longer))
     assert torch.equal(same.x[:, : batch.x.shape[1]], mixed.x)

@@ -224,6 +224,12 @@ def test_a_first_paragraph_is_words():
 def test_empty_texts_are_named(write):
     with pytest.raises(DataError, match=r"1 texts of train are empty \(first: row 3\)"):
         load(write("all.csv", csv_lines([*ROWS[:3], ("  ", 1), *ROWS[4:]])))
+    unlabelled = [("no class yet", "-")] * 3
+    with pytest.raises(DataError, match=r"\(first: row 6\)"):
+        load(write("all.csv", csv_lines([*unlabelled, *ROWS[:3], ("  ", 1), *ROWS[4:]])))
+    halves = [json.dumps({"text": t, "pair": t if i else "", "label": k}) for i, (t, k) in enumerate(ROWS)]
+    with pytest.raises(DataError, match=r"1 texts of train are empty \(first: row 0\)"):
+        load(write("pairs.jsonl", halves))
 
 
 def test_one_class_is_no_problem_to_learn(write):
@@ -247,8 +253,37 @@ def test_a_label_that_a_standard_does_not_know(write):
 
 def test_other_encodings_are_refused(write):
     lines = csv_lines([*ROWS, ("une idée très drôle", 0)])
-    with pytest.raises(DataError, match=r"not in UTF-8 .*iconv"):
+    with pytest.raises(DataError, match=r"not in UTF-8: 1 of its lines \(first: line 42\).*iconv -f latin1"):
         load(write("all.csv", lines, "latin-1"))
+    with pytest.raises(DataError, match=r"it is UTF-16; .*iconv -f utf-16"):
+        load(write("wide.csv", lines, "utf-16"))
+    mixed = write("mixed.csv", lines)
+    mixed.write_bytes(mixed.read_bytes() + "déjà vu,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"1 of its lines are not \(first: line 43\) and 1 are; convert those alone"):
+        load(mixed)
+
+
+def test_a_mark_of_utf_8_is_no_text(write):
+    lines = [json.dumps({"text": t, "label": k}) for t, k in ROWS]
+    for name, content in (("all.jsonl", lines), ("all.csv", csv_lines())):
+        assert set(load(write(name, content, "utf-8-sig")).data.texts(range(40))) == {t for t, _ in ROWS}
+
+
+def test_one_column_is_not_text_and_class(write):
+    with pytest.raises(OptionError, match="'text' is given as text and as class"):
+        load(write("all.csv", csv_lines()), text="text", label="text")
+
+
+def test_classes_that_are_true_and_false(write):
+    problem = load(write("all.csv", csv_lines([(t, bool(k)) for t, k in ROWS])))
+    assert problem.class_names == ("False", "True")
+
+
+def test_a_data_set_of_the_hub_is_asked_for_by_name(monkeypatch):
+    """The option is called as the first argument of `ddcore.load` is."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="nobody/nothing"):
+        ddcore.load("text/hf", name="nobody/nothing")
 
 
 def test_missing_columns_are_named_with_those_there_are(write):

@@ -73,8 +73,10 @@ class HFEncoder(nn.Module):
         super().__init__()
         self.net, self.scale = net, space.scale
         self.d: int = net.config.hidden_size
-        self.project = nn.Identity() if space.width == self.d else nn.Linear(space.width, self.d)
-        net.get_input_embeddings().requires_grad_(False)
+        table = net.get_input_embeddings()
+        inner: int = table.embedding_dim  # less than d in ELECTRA and ALBERT
+        self.project = nn.Identity() if space.width == inner else nn.Linear(space.width, inner)
+        table.requires_grad_(False)
 
     def forward(self, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """States (n, t, d) and attention maps (n, layers, heads, t, t)."""
@@ -125,6 +127,8 @@ def from_config(space: TokenSpace, kind: str) -> HFEncoder:
             "n_layer": 2,
             "n_head": 2,
             "n_positions": most,
+            "bos_token_id": None,
+            "eos_token_id": None,
             "resid_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "attn_pdrop": 0.0,
