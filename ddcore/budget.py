@@ -31,6 +31,12 @@ class Budget:
             what = " and ".join(given) or "none of them"
             raise BudgetError(f"a budget is one of ipc, ratio and bytes; got {what}: give exactly one, such as ipc=10")
         ((name, value),) = given.items()
+        if self.ratio_of not in ("labelled", "all"):
+            raise BudgetError(f"ratio_of is labelled or all, got {self.ratio_of!r}")
+        if name != "ratio" and not (isinstance(value, int) and not isinstance(value, bool)):
+            raise BudgetError(f"{name} must be a whole number, got {value!r}")
+        if not isinstance(value, int | float):
+            raise BudgetError(f"{name} must be a number, got {value!r}")
         if not 0 < value <= (1 if name == "ratio" else inf):  # NaN is in no range
             raise BudgetError(f"{name} must be {'in (0, 1]' if name == 'ratio' else 'at least 1'}, got {value}")
 
@@ -56,7 +62,8 @@ class Budget:
                 rows = (self.bytes or 0) // row
                 if rows < len(sizes):
                     raise BudgetError(
-                        f"{self.bytes} bytes hold {rows} rows of {row} bytes; {len(sizes)} groups need one each"
+                        f"{self.bytes} bytes hold {rows} rows of {row} bytes; {len(sizes)} groups need one each: give "
+                        f"{len(sizes) * row} or more"
                     )
             counts = data.quotas(max(rows, len(sizes)), sizes)
         for g, n in counts.items():

@@ -18,11 +18,16 @@ __all__ = ["Cached", "cache_folder", "cached", "chosen", "remove"]
 
 
 def cache_folder(*parts: str) -> Path:
-    """The folder for results of that kind; it is made on first use."""
+    """The folder for results of that kind; it is made on first use. Raises OptionError where it cannot be."""
     home = os.environ.get("DDCORE_CACHE")
     base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ddcore"
     folder = base.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"the cache folder {folder} cannot be made ({error.strerror}): set DDCORE_CACHE to a folder that can be written"
+        ) from error
     return folder
 
 

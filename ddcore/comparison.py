@@ -23,7 +23,7 @@ from .artifact import open as open_artifact
 from .budget import Budget, in_words
 from .devices import resolve_device
 from .distillation import distill, plan
-from .errors import BudgetError, DataError, Diverged, NotSupported, OptionError
+from .errors import ArtifactError, BudgetError, DataError, Diverged, NotSupported, OptionError
 from .evaluation import check, recipe_of, score, train
 from .intervals import Difference, Mean, unpaired
 from .loop import Run
@@ -130,6 +130,8 @@ def compare(
     and, as a table, in OUT/results.md.
     """
     out = Path(out)
+    if (out / "manifest.json").exists():
+        raise OptionError(f"{out} is a distilled set: choose another folder for the comparison")
     file = tomllib.loads(Path(sweep).read_text()) if isinstance(sweep, str | Path) else dict(sweep)
     wanted = resolve(Sweep, file, "sweep file")
     assert isinstance(wanted, Sweep)
@@ -216,9 +218,13 @@ def _budgets(sweep: Sweep, settings: dict[str, Any]) -> list[Budget]:
     """The budgets of a problem: those of its own table, which are taken out of it, or else the file's."""
     own = {key: settings.pop(key) for key in ("ipc", "ratio", "ratio_of") if key in settings}
     ipc, ratio = (own.get("ipc"), own.get("ratio")) if {"ipc", "ratio"} & own.keys() else (sweep.ipc, sweep.ratio)
-    if (ipc is None) == (ratio is None):
+    if (ipc is None) == (ratio is None) or [] in (ipc, ratio):
+        given = (
+            "both" if ipc is not None and ratio is not None else "an empty list" if [] in (ipc, ratio) else "neither"
+        )
         raise OptionError(
-            "a sweep file needs either `ipc` or `ratio`, a number or a list, for all or in a problem's options"
+            "a sweep file needs either `ipc` or `ratio`, a number or a list, for all or in a problem's options; it has "
+            f"{given}"
         )
     if ratio is None:
         return [Budget(ipc=n) for n in _listed(ipc)]
@@ -275,7 +281,8 @@ def _distilled(
 ) -> Artifact:
     """The cell's set: as it stands in the folder, or distilled from the last checkpoint on."""
     if (folder / "manifest.json").is_file():
-        return open_artifact(folder)
+        with contextlib.suppress(ArtifactError):  # one that was damaged since is made again
+            return open_artifact(folder)
     shutil.rmtree(folder, ignore_errors=True)  # what a failure left
 
     def updated(run: Run) -> None:

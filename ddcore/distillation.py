@@ -97,6 +97,10 @@ def distill(
     """
     if (method is None) == (objective is None):
         raise OptionError("give either a method by name or an objective, not both and not neither")
+    if isinstance(problem, str):
+        raise OptionError(f"the problem is given by name: ddcore.load({problem!r}) loads it")
+    if resume and out is None:
+        raise OptionError("resume=True goes on from the checkpoints of out=: name the folder")
     if method is not None and (synthetic is not None or optimiser is not None):
         raise OptionError("synthetic= and optimiser= go with objective=: a method brings its own")
     if objective is not None and options:

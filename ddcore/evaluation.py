@@ -44,7 +44,7 @@ def evaluate(
     distilled: Artifact | Synthetic[Any],
     problem: Problem[Any] | None = None,
     *,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     seeds: int = 5,
     protocol: str | Recipe | None = None,
     baselines: Sequence[str] = (),
@@ -89,6 +89,7 @@ def evaluate(
     problem = problem.to(resolve_device(device))
     if seeds < 1:
         raise OptionError(f"seeds must be at least 1, got {seeds}")
+    models = [models] if isinstance(models, str) else models
     names, recipe = list(models or [next(iter(problem.models))]), recipe_of(protocol, problem)
     check(problem, recipe, names, split)
     methods = selections(baselines, problem)

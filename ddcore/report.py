@@ -64,7 +64,7 @@ class Score:
         return cls(**{**{name: found[name] for name in names}, "values": tuple(found["values"])})
 
     def __str__(self) -> str:
-        return f"{self.mean:.4f} ± {self.std:.4f}"
+        return f"{self.mean:.4f} ± {self.std:.4f}" if len(self.values) > 1 else f"{self.mean:.4f}"
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ class Report:
         seeds = len(self.scores[0].values) if self.scores else 0
         table = Table(
             title=f"{self.method} on {self.problem}, {self.rows} rows, labels: {self.label_kind}, {self.bytes:,} bytes",
-            caption=f"{self.protocol}, {self.split} split, {self.epoch_rule} epoch; mean ± std of {seeds} networks",
+            caption=f"{self.protocol}, {self.split} split, {self.epoch_rule} epoch; "
+            + (f"mean ± std of {seeds} networks" if seeds > 1 else "one network"),
         )
         for heading in ("model", "metric"):
             table.add_column(heading)

@@ -69,7 +69,7 @@ def _summary(artifact: Artifact) -> dict[str, str]:
         "options": _options(method["options"]) or "none",
         "paper": method["paper"] or "none",
         "budget": _options(m["budget"]),
-        "rows": f"{artifact.rows} in {len(m['counts'])} groups, {each}",
+        "rows": f"{artifact.rows} in {len(m['counts'])} group{'s' if len(m['counts']) > 1 else ''}, {each}",
         "bytes": f"{total:,}: " + ", ".join(f"{part} {n:,}" for part, n in parts.items()),
         "labels": m["label_kind"],
         "step sizes": "the protocol's" if steps is None else _steps(steps),

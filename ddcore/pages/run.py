@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..artifact import Artifact
-from ..errors import OptionError
+from ..errors import ArtifactError, OptionError
 from ..intervals import Difference
 from ..report import Report
 from .charts import curve
@@ -59,7 +59,7 @@ def run_page(artifacts: Sequence[Artifact]) -> str:
 def _run(artifact: Artifact) -> Run:
     m = artifact.manifest
     method = m["method"]
-    scores = json.loads(artifact.notes.get("scores.json", "{}"))
+    scores = _noted(artifact, "scores.json", "ddcore evaluate")
     return Run(
         title=f"{method['name']} on {m['problem']['name']}",
         path="" if artifact.path is None else artifact.path.name,
@@ -68,11 +68,19 @@ def _run(artifact: Artifact) -> Run:
         picture=_picture(artifact),
         curves=[curve(values, name) for name, values in _curves(artifact)],
         report=Report.from_json(scores) if isinstance(scores.get("scores"), list) else None,
-        cost=json.loads(artifact.notes.get("cost.json", "{}")),
+        cost=_noted(artifact, "cost.json", "ddcore distill"),
         bytes=m["bytes"],
         loading=_loading(artifact),
         citation=method["paper"] or "",
     )
+
+
+def _noted(artifact: Artifact, name: str, writer: str) -> Any:
+    """What lies beside the set. Raises ArtifactError where it is damaged."""
+    try:
+        return json.loads(artifact.notes.get(name, "{}"))
+    except ValueError as error:
+        raise ArtifactError(f"{name} in {artifact.path} is damaged: remove it; `{writer}` writes it again") from error
 
 
 def _ahead(run: Run, first: Run) -> Difference | None:

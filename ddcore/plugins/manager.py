@@ -91,6 +91,9 @@ class Plugins:
                 return PluginLoadError(f"{name!r} belongs to {plugin.distribution}, which did not load: {plugin.error}")
         if prefix in FIRST_PARTY and all(plugin.name != prefix for plugin in self.plugins):
             return UnknownName(f"no {kind} {name!r} is installed: pip install ddcore-{prefix}")
+        if elsewhere := sorted(n for n in known if n.rpartition("/")[2] == name and n != name):
+            fields = ", ".join(n.partition("/")[0] for n in elsewhere)
+            return UnknownName(f"no {kind} {name!r}. Did you mean {' or '.join(elsewhere)}, for problems of {fields}?")
         fits = [n for n in known if not modality or "/" not in n or n.startswith(f"{modality}/")]
         return UnknownName(f"no {kind} {name!r}.{choices(name, fits)}")
 

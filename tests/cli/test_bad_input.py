@@ -173,6 +173,13 @@ def test_a_comparison_whose_rows_are_damaged(refused, tmp_path, text, said):
     assert said in message
 
 
+@pytest.mark.parametrize("name", ["scores.json", "cost.json"])
+def test_a_page_of_a_set_whose_notes_are_damaged(refused, distilled, name):
+    (distilled / name).write_text("{")
+    assert f"{name} in " in (message := refused("report", distilled))
+    assert "is damaged: remove it" in message
+
+
 def test_import_into_what_is_there(refused, tmp_path):
     torch.save({"data": [[torch.eye(2), torch.tensor([1, 0])]]}, tmp_path / "theirs.pt")
     words = ["import", "theirs.pt", "--from", "pt", "--problem", "toy/dots"]

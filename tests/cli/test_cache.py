@@ -164,6 +164,12 @@ def test_a_file_that_is_gone_already_is_no_error(experts):
     assert not cached()
 
 
+def test_a_cache_that_cannot_be_made_is_named(refused, distilled, monkeypatch, tmp_path):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "a file" / "cache"))
+    assert "set DDCORE_CACHE to a folder that can be written" in refused("evaluate", distilled, "--seeds", 1)
+
+
 def test_help_teaches(ok):
     for words in (["cache"], ["cache", "prune"]):
         shown = ok(*words, "--help").stdout

@@ -133,6 +133,31 @@ def test_a_rerun_computes_what_is_missing_and_gives_the_same_rows(tmp_path, dist
     assert len(distilled) == 8 + 4
 
 
+def test_a_set_that_was_damaged_is_made_again(tmp_path, distilled):
+    rows = compare(SWEEP, tmp_path)
+    cell = next((tmp_path / "cells" / "image-toy" / "dm").glob("2-1-*"))
+    (cell / "cell.json").unlink()
+    with (cell / "data.safetensors").open("ab") as file:
+        file.write(b"x")
+    assert [row["values"] for row in compare(SWEEP, tmp_path)] == [row["values"] for row in rows]
+    assert len(distilled) == 8 + 1
+
+
+def test_a_comparison_is_not_written_into_a_set(tmp_path):
+    compare(SWEEP, tmp_path)
+    cell = next((tmp_path / "cells" / "image-toy" / "dm").glob("2-1-*"))
+    before = sorted(cell.iterdir())
+    with pytest.raises(OptionError, match="is a distilled set: choose another folder"):
+        compare(SWEEP, cell)
+    assert sorted(cell.iterdir()) == before
+
+
+@pytest.mark.parametrize(("budget", "said"), [({"ipc": []}, "an empty list"), ({"ipc": 1, "ratio": 0.1}, "both")])
+def test_a_sweep_has_one_kind_of_budget(tmp_path, budget, said):
+    with pytest.raises(OptionError, match=f"either `ipc` or `ratio`.* it has {said}"):
+        compare({**SWEEP, **budget}, tmp_path)
+
+
 def test_what_evaluate_leaves_in_a_cell_s_folder_is_its_own(tmp_path, distilled):
     """`ddcore evaluate CELL` writes scores.json; cells once had their result under that name."""
     wanted = {**SWEEP, "ipc": 1}
