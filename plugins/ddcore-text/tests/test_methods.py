@@ -124,7 +124,9 @@ def test_an_interrupted_run_ends_as_one_that_was_not(problem, tmp_path):
 
 def test_attention_labels_learn_what_they_say(problem):
     options = SMALL["text/attention-labels"]
-    made = ddcore.distill(problem, "text/attention-labels", ipc=2, options={**options, "attention": "all"})
+    made = ddcore.distill(
+        problem, "text/attention-labels", ipc=2, options={**options, "attention": "all", "per_step": 1}
+    )
     assert made.manifest["label_kind"] == "attention"
     n, t = made.tensors["x"].shape[:2]
     assert made.tensors["attention"].shape == (n, 2, 2, t, t)
