@@ -190,13 +190,31 @@ def test_the_aligned_objective_is_the_plain_unrolled_loss_and_the_features_dista
     )
 
 
-@pytest.mark.parametrize("method", [FARZI, TD3])
-def test_updates_make_training_on_the_set_better_for_real_sequences(problem, method):
-    options = {"steps": 30, "unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02}
-    options |= {"window": 6, "epochs": 10} if method is TD3 else {"rank": 6}
-    artifact = ddcore.distill(problem, method, ipc=3, options=options)
-    losses = [r["loss"] for r in artifact.history]
-    assert np.mean(losses[-5:]) < np.mean(losses[:5])
-    assert all(np.isfinite(losses))
+def real_loss(problem, synthetic):
+    """On all real sequences, of eight networks that were trained on the set for eight steps."""
+    from ddcore.inner import unroll
+
+    real, found = problem.data.take(problem.data.ids()), []
+    for k in range(8):
+        net = problem.new_model(random.Random(k))
+        theta = {name: p.detach() for name, p in net.named_parameters()}
+        end = unroll(problem, net, theta, synthetic, steps=8, seed=k, rule="adam", memory="graph")
+        found.append(problem.loss(net, real, {**theta, **end}).item())
+    return float(np.mean(found))
+
+
+def test_updates_make_training_on_the_set_better_for_real_sequences(problem):
+    options = {"unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02, "rank": 6}
+    before, after = (
+        real_loss(problem, ddcore.distill(problem, FARZI, ipc=3, options={**options, "steps": n}).synthetic(problem))
+        for n in (1, 30)
+    )
+    assert after < before
+
+
+def test_td3_s_sequences_are_distributions_over_the_items(problem):
+    options = {"steps": 30, "unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02, "window": 6, "epochs": 10}
+    artifact = ddcore.distill(problem, TD3, ipc=3, options=options)
+    assert all(np.isfinite(r["loss"]) for r in artifact.history)
     batch = artifact.synthetic(problem).batch()
     assert torch.allclose(batch.x.sum(2), torch.ones(3, 5), atol=1e-5)
