@@ -203,10 +203,15 @@ def real_loss(problem, synthetic):
     return float(np.mean(found))
 
 
-def test_updates_make_training_on_the_set_better_for_real_sequences(problem):
-    options = {"unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02, "rank": 6}
+NOT_YET = pytest.mark.xfail(reason="td3 gains nothing on these toys in 30 updates: docs/results/open.md", strict=False)
+
+
+@pytest.mark.parametrize("method", [FARZI, pytest.param(TD3, marks=NOT_YET)])
+def test_updates_make_training_on_the_set_better_for_real_sequences(problem, method):
+    options = {"unroll": 8, "n_real": 32, "lr": 0.05, "step_size": 0.02}
+    options |= {"window": 6, "epochs": 10} if method is TD3 else {"rank": 6}
     before, after = (
-        real_loss(problem, ddcore.distill(problem, FARZI, ipc=3, options={**options, "steps": n}).synthetic(problem))
+        real_loss(problem, ddcore.distill(problem, method, ipc=3, options={**options, "steps": n}).synthetic(problem))
         for n in (1, 30)
     )
     assert after < before
