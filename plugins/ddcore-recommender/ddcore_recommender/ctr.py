@@ -63,7 +63,8 @@ def clicks_of(table: Table, threshold: float | None) -> Problem[Clicks]:
     """A weight of at least the threshold is a click. The fields are the user, the item and the table's others."""
     if threshold is None:
         raise DataError("clicks need a threshold: interactions of at least that weight are clicks, the others are none")
-    fields = {"user": table.user, "item": table.item, **table.fields}
+    others = {f"field {name}": values for name, values in table.fields.items()}  # one may be called user or item
+    fields = {"user": table.user, "item": table.item, **others}
     return click_problem(fields, table.weight >= threshold, split=table.split)
 
 

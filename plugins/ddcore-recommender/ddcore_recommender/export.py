@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,14 @@ def to_inter(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Pat
 
 
 def to_csr(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
-    """Discrete fake users as a CSR matrix of users by items, `scipy.sparse.load_npz(out)`: what implicit reads."""
-    return _matrix(_discrete(artifact, problem), out)
+    """Discrete fake users as a CSR matrix of users by items, `scipy.sparse.load_npz(out)`: what implicit reads. The items' own
+    ids, a column each, lie beside it: `numpy.load(out)["item_ids"]`."""
+    return _matrix(_discrete(artifact, problem), _problem(artifact, problem), out)
 
 
 def to_dense_csr(artifact: Artifact, problem: Problem[Any] | None, out: Path) -> Path:
-    """Fake users with their weights as they are, as a CSR matrix of users by items: what kernel regression and EASE want."""
-    return _matrix(sparse_rows(artifact.synthetic(_problem(artifact, problem))), out)
+    """Fake users with their weights as they are, as `to_csr`: what kernel regression and EASE want."""
+    return _matrix(sparse_rows(artifact.synthetic(_problem(artifact, problem))), _problem(artifact, problem), out)
 
 
 def _problem(artifact: Artifact, problem: Problem[Any] | None) -> Problem[Any]:
@@ -65,12 +67,14 @@ def _lines(artifact: Artifact, problem: Problem[Any] | None, out: Path, header: 
 
 
 def _quoted(name: str, sep: str) -> str:
-    special = sep in name or '"' in name or "\n" in name
+    special = any(mark in name for mark in (sep, '"', "\n", "\r"))
     return '"' + name.replace('"', '""') + '"' if special else name
 
 
-def _matrix(rows: sp.csr_array, out: Path) -> Path:
+def _matrix(rows: sp.csr_array, problem: Problem[Any], out: Path) -> Path:
     buffer = io.BytesIO()
     sp.save_npz(buffer, rows)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as packed, packed.open("item_ids.npy", "w") as part:
+        np.lib.format.write_array(part, user_data(problem).items, allow_pickle=False)
     write_bytes(out, buffer.getvalue())
     return out

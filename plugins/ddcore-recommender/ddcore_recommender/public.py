@@ -65,6 +65,8 @@ def _problem(
     ):
         if given is not None and not meant:
             raise OptionError(f"{name} has no meaning for kind = {kind}: leave it out, or choose another kind")
+    if kind == "sequential" and table.time is None:
+        raise DataError("kind = sequential goes by time, and the data has no time column: name it by time")
     own = table.split is not None
     how: Split = split or ("column" if own else "leave-one-out" if kind == "sequential" else "random")
     if kind == "clicks":
@@ -96,7 +98,7 @@ def file(
     ] = None,
     fields: Annotated[list[str], Field(description="clicks: other categorical columns")] = [],  # noqa: B006 - never changed
     separator: Annotated[
-        str | None, Field(description="what stands between columns; by default what the suffix says")
+        str | None, Field(min_length=1, description="what stands between columns; by default what the suffix says")
     ] = None,
     threshold: Threshold = None,
     per_user: PerUser = None,

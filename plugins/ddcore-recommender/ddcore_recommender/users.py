@@ -106,7 +106,10 @@ class UserData(DataSource[Interactions]):
 
 
 def user_data(problem: Problem[Any]) -> UserData:
-    """The problem's users. Raises NotSupported for a view of them, which has no matrix of its own."""
+    """The problem's users. Raises NotSupported for problems of another kind, and for a view of users, which has no matrix of
+    its own."""
+    if problem.input_space != "histories":
+        raise NotSupported(f"{problem.name} has {problem.input_space}, and this needs histories of users")
     if not isinstance(problem.data, UserData):
         raise NotSupported(
             f"{problem.name}: this needs the whole data, and {type(problem.data).__name__} is a view of it"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from ddcore_recommender.export import to_csv
 from ddcore_recommender.importing import from_table
 from ddcore_recommender.problems import ranking_problem
@@ -69,10 +71,126 @@ def test_fractions_of_a_second_keep_their_order(tmp_path):
 @pytest.mark.parametrize("time", ["inf", "-inf", ""])
 def test_a_time_must_be_finite(tmp_path, time):
     (tmp_path / "a.csv").write_text(f"user_id,item_id,time\nu,x,1\nu,y,{time}\n")
-    with pytest.raises(DataError, match="in line 2 is neither a finite number nor an ISO date"):
+    with pytest.raises(DataError, match=r"a\.csv: time .* in line 2 is no finite number"):
         read_file(tmp_path / "a.csv")
     with pytest.raises(DataError, match="time inf is no finite number"):
         named(np.array(["u", "u"]), np.array(["x", "y"]), time=np.array([1.0, np.inf]))
+
+
+@pytest.mark.parametrize("years", [("0001", "0002", "9999"), ("1969", "2024", "3000")])
+def test_dates_of_any_year_are_in_order(tmp_path, years):
+    lines = [f"u,{item},{year}-05-31" for item, year in zip("xyz", years, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(["user_id,item_id,date", lines[1], lines[2], lines[0]]) + "\n")
+    found = read_file(tmp_path / "a.csv")
+    assert found.items[found.item[np.argsort(found.time)]].tolist() == ["x", "y", "z"]
+
+
+def test_numbers_that_are_stored_as_text_are_times(tmp_path):
+    data = {"user_id": list("uuu"), "item_id": list("xyz"), "time": ["881250949", "9", "1e3"]}
+    pd.DataFrame(data).to_parquet(tmp_path / "a.parquet")
+    assert sorted(read_file(tmp_path / "a.parquet").time.tolist()) == [9, 1000, 881250949]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".inter", ".dat"])
+def test_lines_longer_than_the_header_are_an_error(tmp_path, suffix):
+    """Columns that have moved would be read under the names of others."""
+    sep = "\t" if suffix == ".inter" else ","
+    lines = [["user_id", "item_id"], ["u", "x", "5"], ["u", "y", "3"]]
+    (tmp_path / f"a{suffix}").write_text("".join(sep.join(line) + "\n" for line in lines))
+    with pytest.raises(DataError, match=r"lines of 3 fields, and 2 columns \(user_id, item_id\)"):
+        read_file(tmp_path / f"a{suffix}")
+    (tmp_path / f"b{suffix}").write_text("u::x::5::7\n" * 3)
+    with pytest.raises(DataError, match=r"lines of 4 fields, and 3 columns"):
+        read_file(tmp_path / f"b{suffix}", names=("user_id", "item_id", "rating"), sep="::")
+
+
+@pytest.mark.parametrize("sep", [";", "|", "||", "::", "^*", r"\t"])
+def test_what_stands_between_columns_is_taken_as_it_is(tmp_path, sep):
+    between = "\t" if sep == r"\t" else sep  # as it is typed in a shell
+    lines = [["user_id", "item_id", "rating"], ["a", "x", "5"], ["b", "y", "3"]]
+    (tmp_path / "a.csv").write_text("".join(between.join(line) + "\n" for line in lines))
+    found = read_file(tmp_path / "a.csv", sep=sep)
+    assert (found.users.tolist(), found.items.tolist(), found.weight.tolist()) == (["a", "b"], ["x", "y"], [5, 3])
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "::", "|"])
+def test_another_mark_between_columns_is_named(tmp_path, mark):
+    (tmp_path / "a.csv").write_text(mark.join(["user_id", "item_id"]) + "\n" + mark.join("ux") + "\n")
+    with pytest.raises(DataError) as caught:
+        read_file(tmp_path / "a.csv")
+    assert f"--set problem.separator={mark!r}" in str(caught.value)
+
+
+def test_a_file_that_is_not_in_utf_8_says_how_to_convert_it(tmp_path):
+    (tmp_path / "a.csv").write_bytes("user_id,item_id\nu,café\n".encode("latin1"))
+    with pytest.raises(DataError, match="not in UTF-8: convert it"):
+        read_file(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes("user_id,item_id\nu,café\n".encode("utf-8-sig"))
+    assert read_file(tmp_path / "a.csv").items.tolist() == ["café"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"user_id": ["", "b"]}, "line 1 has no user id"),
+        ({"item_id": [["x"], ["y", "z"]]}, r"item \['x'\] in line 1 is a list"),
+        ({"weight": pd.to_datetime(["2024-05-31"] * 2)}, "2 of 2 weights are no finite number"),
+    ],
+)
+def test_columns_of_parquet_of_the_wrong_kind(tmp_path, change, said):
+    data = {"user_id": ["a", "b"], "item_id": ["x", "y"], "weight": [1, 2], **change}
+    pd.DataFrame(data).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=rf"^a\.parquet: .*{said}|^a\.parquet: {said}"):
+        read_file(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_nothing_stands_between_the_columns_of_binary_files(tmp_path, suffix):
+    with pytest.raises(OptionError, match="separator has no meaning"):
+        read_file(tmp_path / f"a{suffix}", sep=";")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# matrices
+
+
+@pytest.mark.parametrize("kind", ["csc", "coo", "bsr"])
+def test_a_matrix_in_another_format_says_so(tmp_path, kind):
+    sp.save_npz(tmp_path / "a.npz", sp.csr_array(np.eye(4)).asformat(kind))
+    with pytest.raises(DataError, match=f"in {kind.upper()} format: save it as CSR"):
+        read_file(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        {"indices": [-1, 1, 2]},
+        {"indices": [0, 1, 4]},
+        {"indptr": [0, 3, 2, 3]},
+        {"indptr": [0, 1, 2, 9]},
+        {"data": [1.0]},
+    ],
+)
+def test_a_matrix_whose_parts_do_not_fit_is_an_error(tmp_path, torn):
+    parts = {"indptr": [0, 1, 2, 3], "indices": [0, 1, 2], "data": [1.0, 1, 1], "shape": [3, 4]}
+    np.savez(tmp_path / "a.npz", format=b"csr", **{name: np.array(x) for name, x in (parts | torn).items()})
+    with pytest.raises(DataError, match=r"a\.npz cannot be read"):
+        read_file(tmp_path / "a.npz")
+
+
+def test_a_matrix_has_the_columns_user_item_and_weight_and_no_other(tmp_path):
+    sp.save_npz(tmp_path / "a.npz", sp.csr_array(np.eye(4)))
+    with pytest.raises(DataError, match="no column 'when'; it has user, item, weight"):
+        read_file(tmp_path / "a.npz", Columns(time="when"))
+
+
+def test_a_matrix_with_damaged_bytes_is_an_error(tmp_path):
+    sp.save_npz(tmp_path / "a.npz", sp.csr_array(np.ones((30, 40))))
+    whole = (tmp_path / "a.npz").read_bytes()
+    for at in range(0, len(whole), 97):
+        (tmp_path / "a.npz").write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 8]) + whole[at + 8 :])
+        with contextlib.suppress(DataError):  # some bytes say nothing
+            read_file(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("user", [np.array([0, 5]), np.array([0, -1]), np.array([0.5, 1.0])])
@@ -151,10 +269,29 @@ def test_clicks_have_filters_and_the_datas_own_split(log):
     assert file(log, kind="clicks", threshold=1.0, split_column="part", split="random").data.ids(split="val")
 
 
+@pytest.mark.parametrize(("name", "part"), [("user_id", "user"), ("weight", "weight"), ("part", "split")])
+def test_a_field_that_is_read_already_is_refused(log, name, part):
+    with pytest.raises(OptionError, match=f"fields = {name}, which is the {part} already"):
+        file(log, kind="clicks", threshold=1.0, split_column="part", fields=["day", name])
+
+
+def test_fields_stand_beside_user_and_item_whatever_they_are_called(log):
+    data = pd.read_csv(log).assign(user=lambda d: d.day, item=lambda d: d.day.astype(str).where(d.day > 0))
+    data.to_csv(log, index=False)
+    found = file(log, kind="clicks", threshold=1.0, fields=["user", "item"]).data
+    assert found.sizes == (20, 5, 3, 3), "a line that says nothing has a value of its own"
+
+
 def test_a_split_of_one_class_is_an_error(log):
     pd.read_csv(log).assign(part=lambda d: 2 * d.weight).to_csv(log, index=False)
     with pytest.raises(DataError, match="all 40 rows of train are no clicks"):
         file(log, kind="clicks", threshold=1.0, split_column="part")
+
+
+def test_sequences_without_times_name_the_option(log):
+    pd.read_csv(log).drop(columns="datetime").to_csv(log, index=False)
+    with pytest.raises(DataError, match=r"kind = sequential goes by time, .*: name it by time"):
+        file(log, kind="sequential", threshold=0.0)
 
 
 def test_sequences_do_not_go_back_in_time(log):
