@@ -213,8 +213,11 @@ class SparseUsers(Synthetic[Interactions]):
 
 
 def sparse_rows(synthetic: Synthetic[Interactions], size: int = 1024) -> csr_array:  # (n, I)
-    """The whole set as a sparse matrix, read `size` users at a time. Raises DataError where it holds no interaction."""
+    """The whole set as a sparse matrix, read `size` users at a time. Raises DataError where it holds no interaction, and where a
+    weight is no finite number."""
     rows = csr_array(vstack(list(_pieces(synthetic, size)), format="csr"))
+    if wrong := int((~np.isfinite(rows.data)).sum()):
+        raise DataError(f"{wrong} weights of the set are no finite numbers: distil it with other settings")
     if not rows.nnz:
         raise DataError("all weights of the set are 0: nothing can be learned from it; distil it with other settings")
     return rows

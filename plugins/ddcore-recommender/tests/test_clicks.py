@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import ddcore
 from ddcore.errors import DataError
+from ddcore.evaluation import score, train
+from ddcore.parametrizations.base import Selected
 from ddcore.problem import Output
 
 
@@ -49,6 +53,14 @@ def test_weights_are_like_values_and_pairs_are_all_products():
     e = [net.values[1], net.values[5 + 2]]
     expected = net.click(hard.features[:1])[0, 0] + net.linear[1, 0] + net.linear[7, 0] + (e[0] * e[1]).sum()
     assert torch.allclose(hard.logits[0, 1], expected)
+
+
+@pytest.mark.parametrize("model", ["deepfm", "dnn"])
+def test_models_learn_what_no_field_says_alone(problem, model):
+    """A click is an even sum: the rate of every single value is about a half."""
+    everything = Selected(problem.data, {g: problem.data.ids(g) for g in problem.data.groups})
+    net = train(problem, everything, replace(problem.recipe, epochs=150), 0, model)
+    assert score(problem, net)["AUC"] > 0.95
 
 
 def test_projected_rows_are_distributions_of_each_field():

@@ -28,7 +28,7 @@ MODELS = {
     "clicks": ("deepfm", "dnn"),
 }
 FEW = {"steps": 3, "val_every": 1, "masks": 2, "epochs": 2, "unroll": 4, "window": 2, "n_real": 16, "rank": 2}
-FEW |= {"history": 6.0, "draws": 2}
+FEW |= {"history": 6.0, "draws": 2, "pool": 1, "inner": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -79,14 +79,16 @@ def test_the_data_sets_differ_in_test_alone(kind, pairs):
     assert not torch.equal(a.task.targets(rows(a, "test")), b.task.targets(rows(b, "test")))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_no_method_reads_test(method, pairs):
-    fields = installed().find("method", f"recommender/{method}").load().options.model_fields
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [(f"recommender/{method}", kind) for method, kind in KIND.items()]
+    + [(method, kind) for method in ("random", "dm", "dc", "frepo") for kind in MODELS]
+    + [("kip", "histories")],
+)
+def test_no_method_reads_test(method, kind, pairs):
+    fields = installed().find("method", method).load().options.model_fields
     options = {k: v for k, v in FEW.items() if k in fields}
-    a, b = (
-        ddcore.distill(replace(problem, render=None), f"recommender/{method}", ipc=4, options=options)
-        for problem in pairs[KIND[method]]
-    )
+    a, b = (ddcore.distill(replace(problem, render=None), method, ipc=4, options=options) for problem in pairs[kind])
     assert a.tensors.keys() == b.tensors.keys()
     assert all(torch.equal(x, b.tensors[name]) for name, x in a.tensors.items())
 

@@ -199,6 +199,20 @@ def test_a_set_of_zeros_is_an_error(small, model):
         train(small, UserSet({0: 2}, torch.zeros(2, 24)), small.recipe, 0, model)
 
 
+@pytest.mark.parametrize("model", ["mf", "neumf", "lightgcn", "ease", "popularity"])
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_a_set_of_weights_that_are_no_numbers_is_an_error(small, model, wrong):
+    x = torch.ones(2, 24)
+    x[1, 3:5] = wrong
+    with pytest.raises(DataError, match="2 weights of the set are no finite numbers"):
+        train(small, UserSet({0: 2}, x), small.recipe, 0, model)
+
+
+def test_weights_too_small_for_ease_have_no_ridge(small):
+    with pytest.raises(DataError, match=r"no ridge of .* gives finite scores"):
+        train(small, UserSet({0: 2}, torch.full((2, 24), 1e-30)), small.recipe, 0, "ease")
+
+
 def test_an_unfitted_closed_form_names_networks(small):
     with pytest.raises(NotSupported, match="mult-vae"):
         small.new_model(random.Random(0), "ease")(small.data.take([0]))

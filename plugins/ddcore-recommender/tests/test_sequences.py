@@ -18,7 +18,9 @@ from ddcore_recommender.table import named, split_table
 
 import ddcore
 from ddcore.errors import DataError
+from ddcore.evaluation import score, train
 from ddcore.loop import Run
+from ddcore.parametrizations.base import Selected
 from ddcore.problem import Output
 
 
@@ -131,6 +133,16 @@ def test_the_held_out_item_is_ranked_among_new_ones(problem):
     batch = problem.data.take(problem.data.ids(split="test"))
     perfect = problem.task.targets(batch) + 5 * batch.seen  # the history has the highest scores, and does not count
     assert problem.task.score([(Output(perfect, perfect), batch)])["HR@1"] == 1
+
+
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec"])
+def test_models_learn_who_walks_where(problem, model):
+    """The next item is known from the last one, and all items are equally popular."""
+    net = train(problem, Selected(problem.data, {0: problem.data.ids()}), problem.recipe, 0, model)
+    batch = problem.data.take(problem.data.ids(split="test"))
+    popular = torch.from_numpy(problem.data.popularity()).double().expand(len(batch.x), -1)
+    assert score(problem, net)["HR@1"] > 0.9
+    assert problem.task.score([(Output(popular, popular), batch)])["HR@1"] < 0.6
 
 
 def test_low_rank_sequences_are_softmaxes_of_a_product():

@@ -37,8 +37,8 @@ class EASE(nn.Module):
 
         def predictor(reg: float) -> Callable[[Tensor], Tensor]:
             eye = torch.eye(n, dtype=torch.float64)
-            p = torch.linalg.inv(gram + reg * gram.diagonal().mean() * eye)
-            b = (eye - p / p.diagonal()).fill_diagonal_(0).float().to(problem.device)
+            p, singular = torch.linalg.inv_ex(gram + reg * gram.diagonal().mean() * eye)
+            b = (eye - p / p.diagonal()).fill_diagonal_(torch.nan if singular else 0).float().to(problem.device)
             return lambda q: q.float() @ b
 
         self.predict = best_on_val(problem, self.ridges, predictor)[1]
