@@ -90,6 +90,8 @@ class SequenceData(DataSource[Sequences]):
         }
         if not self.splits["train"]:
             raise DataError("no user has two items in training: there is no next item to learn")
+        if not self.splits["test"]:
+            raise DataError("no user has an interaction in the test split beside one in training: check the split")
         self.split = self.splits if drawn else None
 
     def ids(self, group: int | None = None, split: str = "train") -> Sequence[int]:

@@ -294,6 +294,12 @@ def test_sequences_without_times_name_the_option(log):
         file(log, kind="sequential", threshold=0.0)
 
 
+def test_sequences_that_nobody_continues_in_test_are_an_error(log):
+    pd.read_csv(log).assign(part=np.repeat([0, 2], 40)).to_csv(log, index=False)
+    with pytest.raises(DataError, match="no user has an interaction in the test split beside one in training"):
+        file(log, kind="sequential", threshold=0.0, split_column="part")
+
+
 def test_sequences_do_not_go_back_in_time(log):
     with pytest.raises(DataError, match=r"after one in .*choose split = leave-one-out"):
         file(log, kind="sequential", threshold=0.0, split="random")
