@@ -139,7 +139,7 @@ def _need_ids(x: pd.Series, part: str, where: str) -> None:
         raise DataError(
             f"{where}: {part} {x.iloc[wrong[0]]} in line {wrong[0] + 1} is a list: expected one id, every interaction in a line"
         )
-    none = x.isna() if pd.api.types.is_numeric_dtype(x) else x.isna() | (x.astype(str).str.strip() == "")
+    none = x.isna() | x.isin([value for value in x.unique() if not str(value).strip()])
     if none.any():
         at = int(np.flatnonzero(none)[0])
         raise DataError(f"{where}: line {at + 1} has no {part} id: every interaction names its user and its item")
