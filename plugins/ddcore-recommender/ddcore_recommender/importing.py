@@ -33,7 +33,8 @@ def from_table(path: Path, problem: Problem[Interactions]) -> SparseUsers | User
     named = table.items.astype(str)[table.item]
     if unknown := sorted(set(named.tolist()) - at.keys()):
         raise ArtifactError(
-            f"{path} has {len(unknown)} items that {problem.name} has not, such as {unknown[0]!r}: items are named as in its data"
+            f"{path} has {len(unknown)} items that {problem.name} has not, such as {unknown[0]!r}: items are named as in its "
+            "data, the columns of a matrix by its item_ids"
         )
     column = np.array([at[name] for name in named.tolist()], np.int64)
     shape = len(table.users), len(items)
