@@ -59,7 +59,8 @@ def read_file(path: Path, columns: Columns = Columns(), *, names: Sequence[str] 
     """The table in a file, by its suffix. `names` are the columns of a file without a header, `sep` what stands between them.
 
     Ids are the text that is in the file. Raises DataError for columns that are missing, ids that are empty, weights that are no
-    finite numbers, times that cannot be read, split words that are not train, val and test, and lines longer than the header.
+    finite numbers, times that cannot be read, split words that are not train, val and test, and lines longer than the header;
+    OptionError for fields that are read as something else already.
     """
     kind = path.suffix.lower()
     if kind not in KINDS:
@@ -70,8 +71,9 @@ def read_file(path: Path, columns: Columns = Columns(), *, names: Sequence[str] 
         raise OptionError(f"separator has no meaning for {path.name}: nothing stands between its columns; leave it out")
     try:
         if kind == ".npz":
-            return read_frame(_arrays(path), columns, path.name)
-        frame = _parquet(path) if kind == ".parquet" else _text(path, kind, columns, names, sep)
+            frame = _arrays(path)
+        else:
+            frame = _parquet(path) if kind == ".parquet" else _text(path, kind, columns, names, sep)
     except DDCoreError:
         raise
     except UnicodeDecodeError as error:
