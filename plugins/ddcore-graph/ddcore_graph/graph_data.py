@@ -32,7 +32,9 @@ class GraphData(DataSource[Graphs]):
         splits: Mapping[str, Sequence[int]],
         *,
         drawn: bool = False,  # the split was made here, not brought by the data
+        name: str = "",  # the data set's own, whichever problem reads it: NCI1
     ) -> None:
+        self.name = name
         if nodes.shape != y.shape:
             raise DataError(f"{len(nodes)} graphs and {len(y)} labels: give each graph one")
         if bool((nodes < 0).any()):

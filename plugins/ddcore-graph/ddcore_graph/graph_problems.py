@@ -58,7 +58,7 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
         x = dense(raw.x)
         edges, _ = tidied(raw.source, raw.target, len(x))
         sizes = torch.tensor(raw.nodes)
-        data = GraphData(x, sizes, edges, torch.from_numpy(raw.y), splits, drawn=raw.splits is None)
+        data = GraphData(x, sizes, edges, torch.from_numpy(raw.y), splits, drawn=raw.splits is None, name=raw.name)
     d, classes, mean = x.shape[1], len(raw.class_names), max(round(len(x) / len(sizes)), 1)
     plain = partial(graph_set, d, min(mean, nodes or mean), nodes or 2 * mean, edges.shape[1] / len(x))
     return Problem(

@@ -81,6 +81,7 @@ class Molecules:
     class_names: Sequence[str]
     splits: dict[str, list[int]] | None = None
     place: Path | None = None  # the file or folder that they are from
+    name: str = ""  # what the data set is called there
 
 
 def read_ogb_graphs(data: Path, name: str) -> Molecules:
@@ -98,7 +99,7 @@ def read_ogb_graphs(data: Path, name: str) -> Molecules:
     y, names = numbered(_table(raw, "graph-label", name, np.float64)[:, 0])
     atoms = _table(raw, "node-feat", name, np.int64, None)
     x = np.concatenate([one_hot(column) for column in atoms.T], 1)
-    return Molecules(x, nodes, edges[:, 0], edges[:, 1], y, names, _splits(folder, name, len(y)), raw)
+    return Molecules(x, nodes, edges[:, 0], edges[:, 1], y, names, _splits(folder, name, len(y)), raw, name)
 
 
 def one_hot(column: NDArray[Any]) -> NDArray[np.float32]:  # (n,) -> (n, values that occur)

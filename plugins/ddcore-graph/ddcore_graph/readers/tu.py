@@ -60,7 +60,7 @@ def read_tu(data: Path, name: str | None = None) -> Molecules:
             raise DataError(f"{folder}: the nodes of {stem} are not graph by graph: get it anew from {SOURCE}")
         labels = needed("graph_labels", 1)[:, 0]
         kinds, attributes = table("node_labels"), table("node_attributes")
-        return _made(ends[:, 0], ends[:, 1], np.bincount(which), kinds, attributes, labels, folder)
+        return _made(ends[:, 0], ends[:, 1], np.bincount(which), kinds, attributes, labels, folder, stem)
 
 
 def _npz(file: Path) -> Molecules:
@@ -71,7 +71,7 @@ def _npz(file: Path) -> Molecules:
         kinds = d["node_label"][:, None] if "node_label" in d else None
         source, target = integers("`edge_index`", d["edge_index"])
         nodes = np.diff(integers("`node_ptr`", d["node_ptr"]))
-        return _made(source, target, nodes, kinds, d.get("node_attr"), d["graph_label"], file)
+        return _made(source, target, nodes, kinds, d.get("node_attr"), d["graph_label"], file, file.stem)
 
 
 def _made(
@@ -82,6 +82,7 @@ def _made(
     attributes: NDArray[Any] | None,  # (N, d)
     labels: NDArray[Any],
     place: Path,
+    name: str,
 ) -> Molecules:
     n = int(nodes.sum())
     for what, given in {"node labels": kinds, "node attributes": attributes}.items():
@@ -93,4 +94,4 @@ def _made(
         degree = np.bincount(target, minlength=n)
         parts = [one_hot(np.minimum(degree, MOST_DEGREES))]
     y, names = numbered(labels, unlabelled=None)  # two classes are often -1 and 1
-    return Molecules(np.concatenate(parts, 1), nodes, source, target, y, names, place=place)
+    return Molecules(np.concatenate(parts, 1), nodes, source, target, y, names, place=place, name=name)
