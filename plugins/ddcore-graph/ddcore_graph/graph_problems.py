@@ -21,6 +21,7 @@ from .kernels.gntk import LiteGNTK
 from .models import graph_zoo
 from .parametrizations.graphs import graph_set
 from .preprocess import dense
+from .properties import properties_of_graphs
 from .readers.ogb import Molecules, read_ogb_graphs
 from .readers.raw import missing, named, several_classes
 from .readers.tu import read_tu
@@ -71,6 +72,7 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
         kernels={"gntk": LiteGNTK()},
         class_names=tuple(raw.class_names),
         render=partial(gallery, tuple(raw.class_names)),
+        properties=properties_of_graphs,
     )
 
 

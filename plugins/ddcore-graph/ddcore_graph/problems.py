@@ -25,6 +25,7 @@ from .kernels.sntk import SNTK
 from .models import node_zoo
 from .parametrizations.features import features_only
 from .preprocess import Normalise, dense, deviation, prepared
+from .properties import properties_of_nodes
 from .readers.npz import find_npz, read_npz
 from .readers.ogb import read_ogb_nodes
 from .readers.planetoid import read_planetoid
@@ -96,6 +97,7 @@ def node_problem(
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),
         render=partial(drawing, tuple(class_names), data),
+        properties=properties_of_nodes,
         quick={
             "dc": {"lr": size**2},
             "mtt": {"lr": 30 * size**2},
