@@ -488,6 +488,16 @@ def test_a_set_of_graphs_as_npz_that_is_none(tmp_path, changed, said):
     refused(said, "graph/tu", tmp_path / "toys.npz")
 
 
+def test_a_folder_of_several_tu_sets(tmp_path):
+    write_tu(tmp_path)
+    held = {"edge_index": np.array([[0, 2], [1, 3]]), "node_ptr": np.array([0, 2, 4]), "graph_label": np.array([0, 1])}
+    np.savez(tmp_path / "toys.npz", **held)
+    assert ddcore.load("graph/tu", tmp_path).data.name == "MUTAG"
+    (tmp_path / "PTC_A.txt").write_text("1, 2\n")
+    refused("holds MUTAG, PTC: say which by its name, --set problem.name=MUTAG", "graph/tu", tmp_path)
+    assert [ddcore.load("graph/tu", tmp_path, name=n).data.name for n in ("MUTAG", "toys")] == ["MUTAG", "toys"]
+
+
 def test_tu(tmp_path):
     folder = tmp_path / "MUTAG"
     folder.mkdir()

@@ -34,7 +34,10 @@ def read_planetoid(data: Path, name: str) -> RawGraph:
     folder = next((f for f in places if (f / f"ind.{name}.x").is_file()), None)
     if folder is None:
         raise missing(
-            name, data, f"Planetoid's ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index", SOURCE
+            name,
+            data,
+            f"Planetoid's ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index, or {name}.npz",
+            SOURCE,
         )
     absent = [f"ind.{name}.{part}" for part in (*PARTS, "test.index") if not (folder / f"ind.{name}.{part}").is_file()]
     if absent:

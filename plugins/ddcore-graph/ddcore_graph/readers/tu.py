@@ -26,17 +26,23 @@ MOST_DEGREES = 64
 
 def read_tu(data: Path, name: str | None = None) -> Molecules:
     """The graphs of the folder or of NAME.npz. Node labels are one-hot, attributes follow; where there is neither, a node's
-    features are its degree, one-hot."""
+    features are its degree, one-hot. Raises DataError where the folder holds several sets and no `name` is given."""
     if data.is_file() and data.suffix == ".npz":
         return _npz(data)
     folders = [data, *([data / name, data / name / "raw"] if name else []), data / "raw"]
-    found = sorted(p for f in folders for p in f.glob(f"{name or '*'}_A.txt"))
-    if not found and name and (data / f"{name}.npz").is_file():
-        return _npz(data / f"{name}.npz")
+    found = {p.name.removesuffix("_A.txt"): p for f in folders for p in sorted(f.glob(f"{name or '*'}_A.txt"))}
+    found = found or {p.stem: p for p in sorted(data.glob(f"{name or '*'}.npz"))}
     if not found:
-        raise missing(name or "a TUDataset", data, f"{name or 'NAME'}_A.txt and its neighbours", SOURCE)
-    stem = found[0].name.removesuffix("_A.txt")
-    folder = found[0].parent
+        expected = "{0}_A.txt and its neighbours, or {0}.npz".format(name or "NAME")
+        raise missing(name or "a TUDataset", data, expected, SOURCE)
+    if len(found) > 1:
+        raise DataError(
+            f"{data} holds {', '.join(found)}: say which by its name, --set problem.name={next(iter(found))}"
+        )
+    ((stem, file),) = found.items()
+    if file.suffix == ".npz":
+        return _npz(file)
+    folder = file.parent
 
     def table(part: str) -> NDArray[Any] | None:
         file = folder / f"{stem}_{part}.txt"
