@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["classes", "properties", "properties_of_graphs", "properties_of_nodes"]
 
+LARGEST = 3_000
+"""Nodes of a set whose spectrum is computed, which takes seconds then."""
+
 
 def properties(a: Tensor, y: Tensor) -> Mapping[str, float]:  # (N, N) without self loops, (N,) -1: unlabelled
     r"""Of a dense graph:
@@ -42,11 +45,10 @@ def properties(a: Tensor, y: Tensor) -> Mapping[str, float]:  # (N, N) without s
 
 
 def properties_of_nodes(synthetic: Synthetic[Graph]) -> Mapping[str, float]:
-    """Of a set of nodes and the edges between them: a problem's `properties`."""
+    """Of a set of nodes and the edges between them, unless it is too large for a spectrum: a problem's `properties`."""
     with torch.no_grad():
         batch = synthetic.batch(rng=stream("properties"))
-    rows = batch.rows.cpu()
-    return properties(dense_adjacency(batch)[rows][:, rows], classes(batch).cpu())
+    return properties(dense_adjacency(batch, batch.rows), classes(batch).cpu()) if len(batch.rows) <= LARGEST else {}
 
 
 def properties_of_graphs(synthetic: Synthetic[Graphs]) -> Mapping[str, float]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["drawing", "gallery"]
 
+DRAWN = 1_000
+"""Nodes of a set that are drawn at most: every second, third ..., class by class."""
+
 SHOWN = 150
 """Nodes of the real graph that are drawn at most."""
 
@@ -46,14 +49,15 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
 
     with torch.no_grad():
         batch = synthetic.batch(rng=stream("drawing"))
-    order = batch.rows.cpu()
-    a = dense_adjacency(batch)[order][:, order]
-    y = classes(batch).cpu()
+    every = -(-len(batch.rows) // DRAWN)
+    order, y = batch.rows.cpu()[::every], classes(batch).cpu()[::every]
+    a = dense_adjacency(batch, order)
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["set", "real"], ["adjacency", "features"]], height_ratios=[1.6, 1])
     kinds = len(class_names)
-    title = f"condensed: {_size(a)}{_said(a, y)}"
+    part = f"{len(batch.rows):,} nodes, of which " if every > 1 else ""
+    title = f"condensed: {part}{_size(a)}{_said(a, y)}"
     _draw(axes["set"], a, y, kinds, title, class_names)
     sample, labels = _sample(data)
     whole = data.part("train")
