@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
-from torch.func import functional_call
+from torch.func import functional_call, jvp
 
 from ..inner import grads
 from ..kernels import targets
@@ -124,11 +123,13 @@ class _Linearised:
         self.rest = {k: p.detach() for k, p in net.named_parameters() if k not in self.body}
 
     def __call__(self, batch: Any, t: Tangent) -> tuple[Tensor, Tensor]:  # (n, d), (n, k)
-        with forward_ad.dual_level():  # torch.func.jvp would wrap what the batch remembers
-            dual = {k: forward_ad.make_dual(p, d) for (k, p), d in zip(self.body.items(), t, strict=True)}
-            out = functional_call(self.net, {**self.rest, **dual}, (batch,))
-            features, moved = forward_ad.unpack_dual(out.features).primal, forward_ad.unpack_dual(out.logits).tangent
-        return features, torch.zeros_like(out.logits) if moved is None else moved
+        def both(body: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            out = functional_call(self.net, {**self.rest, **body}, (batch,))
+            return out.features, out.logits
+
+        found: Any = jvp(both, (self.body,), (dict(zip(self.body, t, strict=True)),))
+        (features, _), (_, moved) = found
+        return features, moved
 
 
 def _or_zero(g: Tensor | None, x: Tensor) -> Tensor:
