@@ -41,6 +41,14 @@ class NodeData(DataSource[Graph]):
         drawn: bool = False,  # the split was made here, not brought by the data
         fanout: Sequence[int] | None = None,  # neighbours a hop, from the target outwards
     ) -> None:
+        if y.shape != x.shape[:1]:
+            raise DataError(
+                f"{len(x)} nodes, and labels of shape {tuple(y.shape)}: give each node one, -1 where it has none"
+            )
+        if bool((odd := edges[(edges < 0) | (edges >= len(x))]).numel()):
+            raise DataError(
+                f"an edge with node {int(odd[0])}, and nodes are 0 .. {len(x) - 1}: `edges.tidied` reads edges"
+            )
         self.whole = Part(x, edges, weights, y, torch.arange(len(x), device=x.device))
         self.inductive, self.fanout = inductive, fanout
         self._parts: dict[str, Part] = {}
