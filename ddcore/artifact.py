@@ -72,8 +72,8 @@ class Artifact:
     ) -> Self:
         """The artifact of a set that was distilled from `problem`.
 
-        `method` holds name, preset, options and paper; `budget` is the budget as it was given. The picture is drawn
-        where the problem can: a picture that fails is a warning, for the set is worth more.
+        `method` holds name, preset, options and paper; `budget` is the budget as it was given. The picture is drawn and the
+        properties are measured where the problem can: what fails of them is a warning, for the set is worth more.
         """
         tensors = {name: _plain(x) for name, x in synthetic.stored().items()}
         done = problem.preprocessing
@@ -102,6 +102,7 @@ class Artifact:
             "bytes": _bytes({k: x for k, x in tensors.items() if k not in synthetic.provenance}),
             "recipe": problem.recipe.name,
             "picture": picture,
+            "properties": _properties(problem, synthetic),
             "seed": seed,
             "versions": {
                 "ddcore": __version__,
@@ -386,6 +387,17 @@ def _picture(problem: Problem[Any], synthetic: Synthetic[Any]) -> tuple[str | No
             warnings.warn(f"{problem.name} could not draw the set: {type(error).__name__}: {error}", stacklevel=3)
             return None, {}
         return drawn.name, {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir()) if file.is_file()}
+
+
+def _properties(problem: Problem[Any], synthetic: Synthetic[Any]) -> dict[str, float]:
+    """What the problem says that the set is like; numbers that are none (NaN) are left out."""
+    if problem.properties is None:
+        return {}
+    try:
+        return {name: value for name, value in problem.properties(synthetic).items() if math.isfinite(value)}
+    except Exception as error:  # the boundary to a plugin's code: told, and the set is kept
+        warnings.warn(f"{problem.name} could not measure the set: {type(error).__name__}: {error}", stacklevel=3)
+        return {}
 
 
 def _plugin(problem: str) -> dict[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import floor, inf
 from typing import Any, Literal
 
 from .errors import BudgetError
@@ -52,10 +52,13 @@ class Budget:
         sizes = {g: len(data.ids(g)) for g in data.groups}
         if self.ipc is not None:
             counts: Mapping[int, int] = dict.fromkeys(sizes, self.ipc)
+            what, most = "ipc", f"{min(sizes.values())}"
         else:
             total = sum(sizes.values())
             if self.ratio is not None:
-                rows = round(self.ratio * (total if self.ratio_of == "labelled" else data.population()))
+                whole = total if self.ratio_of == "labelled" else data.population()
+                rows = round(self.ratio * whole)
+                what, most = f"ratio of {self.ratio_of} rows", f"{floor(1e6 * total / whole) / 1e6:g}"
             else:
                 first = data.ids()[:1]
                 row = nbytes(data.kept(first).take(first))
@@ -65,13 +68,14 @@ class Budget:
                         f"{self.bytes} bytes hold {rows} rows of {row} bytes; {len(sizes)} groups need one each: give "
                         f"{len(sizes) * row} or more"
                     )
+                what, most = "number of bytes", f"{total * row}"
             counts = data.quotas(max(rows, len(sizes)), sizes)
         for g, n in counts.items():
             if n > sizes[g]:
                 group = f"class {names[g]!r}" if g < len(names) else f"group {g}"
                 raise BudgetError(
-                    f"{group} has {sizes[g]} training rows and the budget asks for {n}: "
-                    f"the largest ipc that every group can fill is {min(sizes.values())}"
+                    f"{group} has {sizes[g]} training rows and the budget asks for {n}: the largest {what} that every group "
+                    f"can fill is {most}"
                 )
         return counts
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .problem import Preprocessing
     from .recipes import Recipe
 
-__all__ = ["card"]
+__all__ = ["card", "properties_in_words"]
 
 RULES = {"sgd": "SGD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW"}
 
@@ -75,6 +75,7 @@ def _summary(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         "Ratio": ", ".join(f"{100 * part:.3g} % of {of} rows" for of, part in manifest["ratios"].items()),
         "Tensors": ", ".join(f"`{k}` {tuple(x.shape)} {str(x.dtype)[6:]}" for k, x in tensors.items() if "." not in k),
         "Labels": manifest["label_kind"],
+        "Properties": properties_in_words(manifest.get("properties", {})),
         "Classes": ", ".join(_cell(c) for c in manifest["class_names"][:20])
         + (" ..." if len(manifest["class_names"]) > 20 else ""),
         "Bytes": f"{total:,} ({', '.join(*parts)})",
@@ -91,6 +92,11 @@ def _summary(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         shown = f"[See the distilled set]({picture})\n\n"
     intro = f"{rows:,} synthetic or selected rows that stand in for the training set of `{name}`."
     return f"# {name}, distilled by {method['name']}\n\n{intro}\n\n{shown}| | |\n|---|---|\n{table}\n"
+
+
+def properties_in_words(properties: Mapping[str, float]) -> str:
+    """What a set is like: `density 0.0217, homophily 0.95`."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in properties.items())
 
 
 def _cell(text: str) -> str:

@@ -292,6 +292,8 @@ class Problem(Generic[B]):
     class_names: Sequence[str] = ()
     render: Callable[[Synthetic[B], Path], Path] | None = None
     """(set, folder) -> the file written there that shows it: a gallery, a drawing, a page"""
+    properties: Callable[[Synthetic[B]], Mapping[str, float]] | None = None
+    """set -> what it is like in numbers, such as how dense a graph is: for the manifest, the card and `ddcore show`"""
     options: Mapping[str, Any] = field(default_factory=dict)  # what the problem was loaded with, beside its data path
     quick: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """method -> options that its quick preset has here: the core's learning rates are those of pixels of deviation 1."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..card import properties_in_words
 from .group import debug_option
 from .listing import print_pairs
 from .problem_of import data_option, problem_of
@@ -63,8 +64,9 @@ def _summary(artifact: Artifact) -> dict[str, str]:
     total = parts.pop("total")
     counts = set(m["counts"].values())
     each = f"{counts.pop()} each" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    data = {"problem": m["problem"]["name"], "problem options": _options(m["problem"]["options"])}
-    return {k: v for k, v in data.items() if v} | {
+    facts = {
+        "problem": m["problem"]["name"],
+        "problem options": _options(m["problem"]["options"]),
         "method": method["name"] + (f", preset {method['preset']}" if method["preset"] else ""),
         "options": _options(method["options"]) or "none",
         "paper": method["paper"] or "none",
@@ -72,6 +74,7 @@ def _summary(artifact: Artifact) -> dict[str, str]:
         "rows": f"{artifact.rows} in {len(m['counts'])} group{'s' if len(m['counts']) > 1 else ''}, {each}",
         "bytes": f"{total:,}: " + ", ".join(f"{part} {n:,}" for part, n in parts.items()),
         "labels": m["label_kind"],
+        "properties": properties_in_words(m.get("properties", {})),
         "step sizes": "the protocol's" if steps is None else _steps(steps),
         "preprocessing": m["preprocessing"]["name"],
         "protocol": m["recipe"],
@@ -79,6 +82,7 @@ def _summary(artifact: Artifact) -> dict[str, str]:
         "made by": f"ddcore {m['versions']['ddcore']}, torch {m['versions']['torch']}",
         "files": ", ".join(sorted({*m["files"], "manifest.json", *artifact.notes})),
     }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def _options(options: Mapping[str, Any]) -> str:

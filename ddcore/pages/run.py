@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..artifact import Artifact
+from ..card import properties_in_words
 from ..errors import ArtifactError, OptionError
 from ..intervals import Difference
 from ..report import Report
@@ -105,6 +106,7 @@ def _facts(artifact: Artifact) -> dict[str, str]:
         "budget": ", ".join(f"{k} {v}" for k, v in m["budget"].items()),
         "rows": f"{artifact.rows:,} in {len(m['counts'])} groups",
         "labels": m["label_kind"],
+        "properties": properties_in_words(m.get("properties", {})),
         "preprocessing": m["preprocessing"]["name"],
         "input space": m["input_space"],
         "protocol": m["recipe"],

@@ -361,6 +361,21 @@ def test_a_set_in_memory_is_apart_from_the_artifact():
     assert made.tensors["x"].abs().sum() > 0
 
 
+def test_what_a_set_is_like_is_kept_in_numbers(tmp_path):
+    def measured(synthetic):
+        return {"mean": synthetic.batch().x.mean().item(), "spread": float("nan")}
+
+    made = artifact(toy(properties=measured)).save(tmp_path / "set")
+    assert ddcore.open(tmp_path / "set").manifest["properties"] == {"mean": float(made.tensors["x"].mean())}
+    assert f"| Properties | mean {float(made.tensors['x'].mean()):.4g} |" in (tmp_path / "set/README.md").read_text()
+
+    def broken(synthetic):
+        raise ZeroDivisionError("no rows")
+
+    with pytest.warns(UserWarning, match="toy/rows could not measure the set: ZeroDivisionError: no rows"):
+        assert artifact(toy(properties=broken)).manifest["properties"] == {}
+
+
 def test_a_picture_that_fails_costs_the_picture_only(tmp_path):
     def broken(synthetic, folder):
         raise ImportError("no matplotlib")

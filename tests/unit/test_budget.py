@@ -51,6 +51,16 @@ def test_data_may_have_its_own_rule_and_its_own_whole():
         assert Budget(ratio=0.1, ratio_of="all").counts(view) == {0: 39, 1: 1}
 
 
+def test_more_than_there_is_names_the_most_of_what_was_asked_for():
+    data = rows({0: 100, 1: 100}, test=800)
+    with pytest.raises(BudgetError, match=r"the largest ratio of all rows that every group can fill is 0\.2$"):
+        Budget(ratio=0.5, ratio_of="all").counts(data)
+    assert Budget(ratio=0.2, ratio_of="all").counts(data) == {0: 100, 1: 100}
+    with pytest.raises(BudgetError, match="the largest number of bytes that every group can fill is") as caught:
+        Budget(bytes=10**9).counts(data)
+    assert Budget(bytes=int(str(caught.value).split()[-1])).counts(data) == {0: 100, 1: 100}
+
+
 def test_a_row_of_bytes_is_what_is_stored_of_it_alone():
     class Chained(RowData):  # a batch is all the data, as of a graph
         def take(self, ids, rng=None):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .sparse import Sparse
+from .sparse import Sparse, constants
 
 __all__ = ["Graph", "Norm", "incoming", "normalised", "normalised_dense"]
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Graph:
             return make()
         known = self.memo.get(name)
         if known is None or any(a is not b for a, b in zip(known[0], of, strict=True)):
-            with torch.no_grad():
+            with constants():
                 known = self.memo[name] = (of, make())
         found: T = known[1]
         return found

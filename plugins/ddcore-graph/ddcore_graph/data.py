@@ -19,7 +19,7 @@ from ddcore.seeds import stream
 from .batch import Graph
 from .part import Part
 
-__all__ = ["NodeData", "class_split", "node_data", "quotas"]
+__all__ = ["NodeData", "class_split", "node_data", "quotas", "rows_by_class"]
 
 
 class NodeData(DataSource[Graph]):
@@ -41,6 +41,14 @@ class NodeData(DataSource[Graph]):
         drawn: bool = False,  # the split was made here, not brought by the data
         fanout: Sequence[int] | None = None,  # neighbours a hop, from the target outwards
     ) -> None:
+        if y.shape != x.shape[:1]:
+            raise DataError(
+                f"{len(x)} nodes, and labels of shape {tuple(y.shape)}: give each node one, -1 where it has none"
+            )
+        if bool((odd := edges[(edges < 0) | (edges >= len(x))]).numel()):
+            raise DataError(
+                f"an edge with node {int(odd[0])}, and nodes are 0 .. {len(x) - 1}: `edges.tidied` reads edges"
+            )
         self.whole = Part(x, edges, weights, y, torch.arange(len(x), device=x.device))
         self.inductive, self.fanout = inductive, fanout
         self._parts: dict[str, Part] = {}
@@ -48,23 +56,9 @@ class NodeData(DataSource[Graph]):
         self.split = self.splits if drawn else None
 
     def _divide(self, splits: dict[str, list[int]]) -> None:
-        self.splits, self.index = splits, dict[str, dict[int, list[int]]]()
-        labels = self.whole.y[self.whole.position].tolist()
-        seen = [False] * len(labels)
-        for name, ids in splits.items():
-            self.index[name] = {}
-            for i in ids:
-                if not 0 <= i < len(labels):
-                    raise DataError(f"the split {name} holds node {i}, and nodes are 0 .. {len(labels) - 1}")
-                if labels[i] < 0:
-                    raise DataError(f"node {i} is in the split {name} and has no label: leave it out of the split")
-                if seen[i]:
-                    raise DataError(f"node {i} is in the split {name} and in another, or twice: a node is in one split")
-                seen[i] = True
-                self.index[name].setdefault(labels[i], []).append(i)
-        self.groups = sorted(self.index.get("train", {}))
-        if not self.groups:
-            raise DataError("the training split is empty: check the split, and that training nodes have labels")
+        self.splits = splits
+        self.index = rows_by_class(splits, self.whole.y[self.whole.position].tolist(), "node")
+        self.groups = sorted(self.index["train"])
 
     def ids(self, group: int | None = None, split: str = "train") -> Sequence[int]:
         return self.splits.get(split, []) if group is None else self.index.get(split, {}).get(group, [])
@@ -138,6 +132,31 @@ def node_data(problem: Problem[Any]) -> NodeData:
     if not isinstance(problem.data, NodeData):
         raise NotSupported(f"{problem.name} is no single graph with labelled nodes")
     return problem.data
+
+
+def rows_by_class(
+    splits: Mapping[str, Sequence[int]],
+    labels: Sequence[int],  # of each row; -1: unlabelled
+    row: str,  # what one is called
+) -> dict[str, dict[int, list[int]]]:
+    """The rows of each split and class. Raises DataError for rows that are not there, unlabelled or in two splits, and for a
+    training split without any."""
+    index: dict[str, dict[int, list[int]]] = {}
+    seen = [False] * len(labels)
+    for name, ids in splits.items():
+        index[name] = {}
+        for i in ids:
+            if not 0 <= i < len(labels):
+                raise DataError(f"the split {name} holds {row} {i}, and {row}s are 0 .. {len(labels) - 1}")
+            if labels[i] < 0:
+                raise DataError(f"{row} {i} is in the split {name} and has no label: leave it out of the split")
+            if seen[i]:
+                raise DataError(f"{row} {i} is in the split {name} and in another, or twice: a {row} is in one split")
+            seen[i] = True
+            index[name].setdefault(labels[i], []).append(i)
+    if not index.get("train"):
+        raise DataError(f"the training split is empty: check the split, and that training {row}s have labels")
+    return index
 
 
 def quotas(rows: int, sizes: Mapping[int, int]) -> dict[int, int]:

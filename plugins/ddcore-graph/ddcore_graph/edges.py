@@ -23,7 +23,7 @@ def tidied(
     """The edges between n nodes without self loops and repeats, sorted by target; both directions unless `directed`.
 
     Of an edge that comes several times, or in both directions with unlike weights, the largest weight counts. Raises DataError
-    for ends that are no nodes, and for weights that are not finite or not one an edge.
+    for ends that are no nodes, and for weights that are negative, not finite or not one an edge.
     """
     edges = torch.stack([torch.as_tensor(source).long(), torch.as_tensor(target).long()])
     w = None if weights is None else torch.as_tensor(weights).float()
@@ -31,9 +31,10 @@ def tidied(
         raise DataError(f"an edge with node {int(odd[0])}, and the graph has {n}: nodes are 0 .. {n - 1}")
     if w is not None and w.shape != edges[0].shape:
         raise DataError(f"{edges.shape[1]} edges and weights of shape {tuple(w.shape)}: give each edge one number")
-    if w is not None and not bool(w.isfinite().all()):
-        first = edges[:, int((~w.isfinite()).nonzero()[0])].tolist()
-        raise DataError(f"the edge {first[0]} -> {first[1]} has a weight that is NaN or infinite: give it a number")
+    if w is not None and bool((bad := ~(w.isfinite() & (w >= 0))).any()):
+        first = int(bad.nonzero()[0])
+        a, b = edges[:, first].tolist()
+        raise DataError(f"the edge {a} -> {b} has the weight {float(w[first]):g}: give it a number of 0 or more")
     other = edges[0] != edges[1]
     edges, w = edges[:, other], None if w is None else w[other]
     if not directed:

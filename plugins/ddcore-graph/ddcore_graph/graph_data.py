@@ -12,6 +12,7 @@ from torch import Tensor
 from ddcore.errors import DataError
 from ddcore.problem import DataSource
 
+from .data import rows_by_class
 from .graphs import Graphs
 
 __all__ = ["GraphData"]
@@ -31,7 +32,15 @@ class GraphData(DataSource[Graphs]):
         splits: Mapping[str, Sequence[int]],
         *,
         drawn: bool = False,  # the split was made here, not brought by the data
+        name: str = "",  # the data set's own, whichever problem reads it: NCI1
     ) -> None:
+        self.name = name
+        if nodes.shape != y.shape:
+            raise DataError(f"{len(nodes)} graphs and {len(y)} labels: give each graph one")
+        if bool((nodes < 0).any()):
+            raise DataError(f"a graph of {int(nodes.min())} nodes: check how many nodes each graph has")
+        if (total := int(nodes.sum())) != len(x):
+            raise DataError(f"graphs of {total} nodes in all, and features of {len(x)}: give each node its own")
         self.x, self.nodes, self.edges, self.y = x, nodes, edges, y
         self.first = torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])  # (n + 1,)
         owner = torch.repeat_interleave(nodes)  # (N,) the graph of each node
@@ -41,16 +50,8 @@ class GraphData(DataSource[Graphs]):
         self.first_link = torch.cat([self.links.new_zeros(1), self.links.cumsum(0)])
         self.splits = {name: list(ids) for name, ids in splits.items()}
         self.split = self.splits if drawn else None
-        labels = y.tolist()
-        self.index: dict[str, dict[int, list[int]]] = {name: {} for name in self.splits}
-        for name, ids in self.splits.items():
-            for i in ids:
-                if labels[i] < 0:
-                    raise DataError(f"graph {i} is in the split {name} and has no label: leave it out of the split")
-                self.index[name].setdefault(labels[i], []).append(i)
-        self.groups = sorted(self.index.get("train", {}))
-        if not self.groups:
-            raise DataError("the training split is empty: check the split, and that training graphs have labels")
+        self.index = rows_by_class(self.splits, y.tolist(), "graph")
+        self.groups = sorted(self.index["train"])
 
     def ids(self, group: int | None = None, split: str = "train") -> Sequence[int]:
         return self.splits.get(split, []) if group is None else self.index.get(split, {}).get(group, [])

@@ -10,7 +10,6 @@ from typing import Annotated, cast
 import torch
 from pydantic import Field
 
-from ddcore.errors import DataError
 from ddcore.problem import Metric, Output, Problem, Task
 from ddcore.rows import Classification
 from ddcore.splits import stratified_split
@@ -22,8 +21,9 @@ from .kernels.gntk import LiteGNTK
 from .models import graph_zoo
 from .parametrizations.graphs import graph_set
 from .preprocess import dense
+from .properties import properties_of_graphs
 from .readers.ogb import Molecules, read_ogb_graphs
-from .readers.raw import missing
+from .readers.raw import missing, named, several_classes
 from .readers.tu import read_tu
 from .recipes import GRAPH_LEVEL
 from .show import gallery
@@ -53,13 +53,13 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
     """A problem of graph classification from what a file held; edges get both directions. Without a split, a stratified one of
     80/10/10 is drawn. `auc`: two classes are scored by the area under the ROC curve. Raises DataError where
     there are no two classes."""
-    if len(raw.class_names) < 2:
-        raise DataError(f"the labels have {len(raw.class_names)} classes: at least 2 are needed")
-    splits = raw.splits or stratified_split(raw.y.tolist())
-    x = dense(raw.x)
-    edges, _ = tidied(raw.source, raw.target, len(x))
-    sizes = torch.tensor(raw.nodes)
-    data = GraphData(x, sizes, edges, torch.from_numpy(raw.y), splits, drawn=raw.splits is None)
+    with named(raw.place):
+        several_classes(raw.class_names)
+        splits = raw.splits or stratified_split(raw.y.tolist())
+        x = dense(raw.x)
+        edges, _ = tidied(raw.source, raw.target, len(x))
+        sizes = torch.tensor(raw.nodes)
+        data = GraphData(x, sizes, edges, torch.from_numpy(raw.y), splits, drawn=raw.splits is None, name=raw.name)
     d, classes, mean = x.shape[1], len(raw.class_names), max(round(len(x) / len(sizes)), 1)
     plain = partial(graph_set, d, min(mean, nodes or mean), nodes or 2 * mean, edges.shape[1] / len(x))
     return Problem(
@@ -72,6 +72,7 @@ def graph_problem(raw: Molecules, *, nodes: int | None = None, hidden: int = 128
         kernels={"gntk": LiteGNTK()},
         class_names=tuple(raw.class_names),
         render=partial(gallery, tuple(raw.class_names)),
+        properties=properties_of_graphs,
     )
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .batch import Norm, incoming, normalised, normalised_dense
-from .sparse import Sparse
+from .sparse import Sparse, constants
 
 __all__ = ["Graphs", "Pooling"]
 
@@ -51,8 +51,9 @@ class Graphs:
         known = self.memo.get(norm)
         if known is None or known[0] is not self.edges:
             n = len(self.x)
-            (source, target), w = normalised(self.edges, None, n, norm, h.dtype)
-            known = self.memo[norm] = (self.edges, Sparse.of(target, source, w, (n, n)))
+            with constants():
+                (source, target), w = normalised(self.edges, None, n, norm, h.dtype)
+                known = self.memo[norm] = (self.edges, Sparse.of(target, source, w, (n, n)))
         return known[1] @ h
 
     def pool(self, h: Tensor, how: Pooling) -> Tensor:  # -> (n, d)

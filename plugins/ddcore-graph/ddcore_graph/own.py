@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,18 +18,23 @@ from .batch import Graph
 from .preprocess import Normalise
 from .problems import Fanout, Hidden, problem_of
 from .readers.npz import read_npz
-from .readers.raw import RawGraph, arrays, members, numbered
+from .readers.raw import RawGraph, arrays, integers, members, numbered, reading, sparse_matrix
 
 __all__ = ["file", "read_folder", "read_pt"]
 
 LAYOUT = """\
 a folder with
   edges.csv      source,target and maybe weight: a line for each edge
-  features.csv   node, then a column for each feature: a line for each node; or features.npz with `x` (nodes, features),
-                 whose rows are the nodes 0, 1, 2 ...
-  labels.csv     node,label: nodes that are not in it have none
+  features.csv   node, then a column for each feature: a line for each node; or features.npz with `x` (nodes, features) or
+                 of scipy.sparse.save_npz, whose rows are the nodes 0, 1, 2 ...
+  labels.csv     node,label: nodes that are not in it have none, like those whose label is empty or -1
   split.csv      node,split with train, val or test; drawn where there is none
 or one .npz, or one .pt with a torch-geometric Data (x, edge_index, y and masks)"""
+
+SAVED = (
+    "save torch.save({'x': data.x, 'edge_index': data.edge_index, 'y': data.y}, file) of a Data with x (N, d), edge_index (2, E) "
+    "and y (N,), and the masks where there are any"
+)
 
 
 def file(
@@ -59,56 +65,70 @@ def file(
 
 def read_folder(folder: Path) -> RawGraph:
     """The layout above. Raises DataError for files that are missing or do not fit each other."""
-    edges = _table(folder / "edges.csv", names=2)
-    if (folder / "features.csv").is_file():
-        features = _table(folder / "features.csv", names=1)
-        nodes = [str(node) for node in features.iloc[:, 0]]
-        try:
-            x: Any = features.iloc[:, 1:].to_numpy(np.float32)
-        except ValueError as error:
-            raise DataError(f"{folder / 'features.csv'}: features are numbers, a column each, and {error}") from error
-    elif (folder / "features.npz").is_file():
-        stored = arrays(folder / "features.npz", LAYOUT)
-        if "x" not in stored:
-            raise DataError(f"{folder / 'features.npz'} has no `x`, and holds {', '.join(stored)}")
-        x = stored["x"]
-        nodes = [str(i) for i in range(len(x))]
-    else:
-        raise DataError(f"no features.csv and no features.npz in {folder}: give {LAYOUT}")
-    if len(set(nodes)) < len(nodes):
-        twice = next(n for i, n in enumerate(nodes) if n in nodes[:i])
-        raise DataError(f"{folder / 'features.csv'} has node {twice!r} more than once: a line for each node")
+    nodes, x = _features(folder)
     number = {node: i for i, node in enumerate(nodes)}
 
-    def places(file: str, column: Any) -> list[int]:
-        if unknown := [str(n) for n in column if str(n) not in number]:
+    def table(name: str, ends: int) -> tuple[Path, Any, list[list[int]]]:
+        """The file, what it holds, and the places of the nodes that its first columns name."""
+        file = folder / name
+        held = _table(file, names=2)
+        if all(column.strip() in number for column in held.columns[:ends]):
+            raise _headless(file, held)
+        columns = [held.iloc[:, k].tolist() for k in range(ends)]
+        if unknown := [n for column in columns for n in column if n not in number]:
             raise DataError(
-                f"{folder / file} names {len(unknown)} nodes that have no features (first: {unknown[0]!r}): add them to the "
-                "features, or leave them out"
+                f"{file} names {len(unknown)} nodes that have no features (first: {unknown[0]!r}): add them to the features, or "
+                "leave them out"
             )
-        return [number[str(n)] for n in column]
+        return file, held, [[number[n] for n in column] for column in columns]
 
+    file, held, (ids,) = table("labels.csv", 1)
+    _once(file, held)
     labels: list[object] = [None] * len(nodes)
-    table = _table(folder / "labels.csv", names=2)
-    for i, label in zip(places("labels.csv", table.iloc[:, 0]), table.iloc[:, 1], strict=True):
+    for i, label in zip(ids, held.iloc[:, 1], strict=True):
         labels[i] = label
-    y, names = numbered(labels, unlabelled=None)
+    y, names = numbered(labels)
+
     splits: dict[str, Sequence[int]] | None = None
     if (folder / "split.csv").is_file():
-        table = _table(folder / "split.csv", names=2)
-        named = [str(s).strip() for s in table.iloc[:, 1]]
-        if unknown := sorted(set(named) - {"train", "val", "test"}):
-            raise DataError(f"{folder / 'split.csv'} has the split {unknown[0]!r}: splits are train, val and test")
-        ids = places("split.csv", table.iloc[:, 0])
-        splits = {s: [i for i, n in zip(ids, named, strict=True) if n == s] for s in ("train", "val", "test")}
-    try:
-        weights = edges.iloc[:, 2].to_numpy(np.float32) if edges.shape[1] > 2 else None
-    except ValueError as error:
-        raise DataError(
-            f"{folder / 'edges.csv'}: the third column is the edges' weights, numbers, and {error}"
-        ) from error
-    source, target = (np.array(places("edges.csv", edges.iloc[:, k]), dtype=np.int64) for k in (0, 1))
-    return RawGraph(x, source, target, y, names, splits, weights)
+        file, held, (ids,) = table("split.csv", 1)
+        _once(file, held)
+        parts = held.iloc[:, 1].tolist()
+        if unknown := sorted(set(parts) - {"train", "val", "test"}):
+            raise DataError(f"{file} has the split {unknown[0]!r}: splits are train, val and test")
+        splits = {s: [i for i, part in zip(ids, parts, strict=True) if part == s] for s in ("train", "val", "test")}
+
+    file, held, (source, target) = table("edges.csv", 2)
+    with reading(file, "the third column is the edges' weights"):
+        weights = held.iloc[:, 2].to_numpy(np.float32) if held.shape[1] > 2 else None
+    ends = np.array([source, target], dtype=np.int64)
+    return RawGraph(x, ends[0], ends[1], y, names, splits, weights, folder)
+
+
+def _features(folder: Path) -> tuple[list[str], Any]:
+    """The nodes by name, (N,), and their features, (N, d)."""
+    if (file := folder / "features.csv").is_file():
+        table = _table(file, names=1)
+        columns, numeric = table.columns[1:], r"[-+]?[.\d][-+.\deE]*"
+        if columns.str.fullmatch(numeric).all() and list(columns) != [str(k) for k in range(len(columns))]:
+            raise _headless(file, table)
+        _once(file, table)
+        nodes = table.iloc[:, 0].tolist()
+        with reading(file, "features are numbers, a column each"):
+            x = table.iloc[:, 1:].to_numpy(np.float32)
+        if not (there := np.isfinite(x).all(1)).all():
+            raise DataError(f"{file}: features of node {nodes[there.argmin()]!r} are missing, NaN or infinite")
+        return nodes, x
+    if not (file := folder / "features.npz").is_file():
+        raise DataError(f"no features.csv and no features.npz in {folder}: give {LAYOUT}")
+    stored = arrays(file, LAYOUT)
+    if {"format", "shape"} <= stored.keys():
+        sparse = sparse_matrix(file, LAYOUT)
+        return [str(i) for i in range(sparse.shape[0])], sparse
+    if "x" not in stored:
+        raise DataError(f"{file} has no `x`, and holds {', '.join(stored)}: {LAYOUT}")
+    with reading(file, LAYOUT):
+        return [str(i) for i in range(len(stored["x"]))], stored["x"]
 
 
 def _table(file: Path, names: int) -> Any:
@@ -117,17 +137,34 @@ def _table(file: Path, names: int) -> Any:
 
     if not file.is_file():
         raise DataError(f"no {file.name} in {file.parent}: give {LAYOUT}")
-    try:
-        table = pd.read_csv(file, dtype=dict.fromkeys(range(names), str), keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:
-        raise DataError(f"{file} is not a table ({error}): {LAYOUT}") from error
+    text = dict.fromkeys(range(names), str)
+    with reading(file, LAYOUT):
+        table = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=[""], skipinitialspace=True)
     if table.shape[1] < 2:
         raise DataError(f"{file} has {table.shape[1]} columns and needs 2 or more, with a header: {LAYOUT}")
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(f"{file} has lines of more columns than its header, {', '.join(table.columns)}")
+    for k in range(names):
+        table.isetitem(k, table.iloc[:, k].fillna("").str.strip())
     return table
 
 
+def _headless(file: Path, table: Any) -> DataError:
+    first = ",".join(table.columns[:5])
+    return DataError(
+        f"{file} starts with the line {first}, which reads as data: put a header above it, or other names into it"
+    )
+
+
+def _once(file: Path, table: Any) -> None:
+    """Raises DataError where a node has two lines."""
+    if len(twice := table[table.iloc[:, 0].duplicated()]):
+        raise DataError(f"{file} has node {twice.iloc[0, 0]!r} more than once: a line for each node")
+
+
 def read_pt(file: Path) -> RawGraph:
-    """A Data of torch-geometric, or a dict of its tensors; nothing in the file is run."""
+    """A Data of torch-geometric, a dict of its tensors, or one of either with None, which its processed files of a single graph
+    hold; nothing in the file is run."""
     from torch_geometric.data import Data
     from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
     from torch_geometric.data.storage import GlobalStorage
@@ -136,18 +173,26 @@ def read_pt(file: Path) -> RawGraph:
         with torch.serialization.safe_globals([Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]):
             found = torch.load(file, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        said = str(error).splitlines()[0]
-        raise DataError(f"{file} is not read with weights_only ({said}): save a Data or a dict of tensors") from error
+        kind = re.search(r"GLOBAL (\S+)", str(error))
+        said = f"holds {kind[1]}, which is no tensor, and its code is not run" if kind else "is none that torch saved"
+        raise DataError(f"{file} {said}: {SAVED}") from error
+    if isinstance(found, tuple) and len(found) > 1:
+        if found[1] is not None:
+            raise DataError(f"{file} holds several graphs and where each starts: {SAVED}")
+        found = found[0]
     held: Mapping[str, Any] = found.to_dict() if isinstance(found, Data) else found if isinstance(found, dict) else {}
     if absent := [k for k in ("x", "edge_index", "y") if not isinstance(held.get(k), torch.Tensor)]:
-        raise DataError(f"{file} has no {', '.join(absent)}: a graph has x (N, d), edge_index (2, E) and y (N,)")
+        raise DataError(f"{file} has no {', '.join(absent)}: {SAVED}")
     masks = {"train": "train_mask", "val": "val_mask", "test": "test_mask"}
     read = ("x", "edge_index", "y", "edge_weight", *masks.values())
-    plain = {k: held[k].detach().to_dense().numpy() for k in read if held.get(k) is not None}
-    x, (y, names) = plain["x"], numbered(plain["y"])
-    if plain["edge_index"].ndim != 2 or len(plain["edge_index"]) != 2 or len(y) != len(x):
-        shapes = ", ".join(f"{k} {plain[k].shape}" for k in ("x", "edge_index", "y"))
-        raise DataError(f"{file} has {shapes}: a graph has x (N, d), edge_index (2, E) and y (N,)")
-    splits = {s: members(m, plain[m], len(x)) for s, m in masks.items() if m in plain}
-    source, target = plain["edge_index"]
-    return RawGraph(x, source, target, y, names, splits or None, plain.get("edge_weight"))
+    with reading(file, SAVED):
+        plain = {k: _array(held[k]) for k in read if held.get(k) is not None}
+        x, (y, names) = plain["x"], numbered(plain["y"])
+        source, target = integers("edge_index", plain["edge_index"])
+        splits = {s: members(m, plain[m], len(x)) for s, m in masks.items() if m in plain}
+    return RawGraph(x, source, target, y, names, splits or None, plain.get("edge_weight"), file)
+
+
+def _array(held: torch.Tensor) -> Any:
+    held = held.detach().to_dense()
+    return (held.float() if held.is_floating_point() else held).numpy()  # numpy has no bfloat16

@@ -20,8 +20,11 @@ Normalise = Literal["none", "rows", "standard"]
 
 
 def dense(x: Any) -> Tensor:  # (N, d) array or scipy's sparse matrix
-    """A float tensor. Raises DataError for features that are missing or not finite."""
-    made = torch.from_numpy(np.require(x.toarray() if sparse.issparse(x) else x, np.float32, ["C", "W"]))
+    """A float tensor. Raises DataError for features that are missing, no real numbers or not finite."""
+    array = x.toarray() if sparse.issparse(x) else np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"features are of type {array.dtype}: real numbers are expected")
+    made = torch.from_numpy(np.require(array, np.float32, ["C", "W"]))
     if made.ndim != 2 or not made.shape[1]:
         raise DataError(
             f"features have shape {tuple(made.shape)} and are (nodes, one number or more): where nodes have none, give each its "

@@ -25,10 +25,11 @@ from .kernels.sntk import SNTK
 from .models import node_zoo
 from .parametrizations.features import features_only
 from .preprocess import Normalise, dense, deviation, prepared
+from .properties import properties_of_nodes
 from .readers.npz import find_npz, read_npz
 from .readers.ogb import read_ogb_nodes
 from .readers.planetoid import read_planetoid
-from .readers.raw import RawGraph, missing
+from .readers.raw import RawGraph, missing, named, reals, several_classes
 from .readers.saint import read_saint
 from .recipes import GRAPH
 from .show import drawing
@@ -96,6 +97,7 @@ def node_problem(
         preprocessing=preprocessing or Preprocessing("none"),
         class_names=tuple(class_names),
         render=partial(drawing, tuple(class_names), data),
+        properties=properties_of_nodes,
         quick={
             "dc": {"lr": size**2},
             "mtt": {"lr": 30 * size**2},
@@ -113,26 +115,32 @@ def problem_of(
     hidden: int = 256,
 ) -> Problem[Graph]:
     """A problem from what a file held. Raises DataError for a graph without a class to learn."""
-    if len(raw.class_names) < 2:
-        raise DataError(f"the labels have {len(raw.class_names)} classes: at least 2 are needed")
-    splits = raw.splits or class_split(raw.y.tolist())
-    if not splits.get("train"):
-        raise DataError(f"the split has {', '.join(splits)} and no training node: name them, or leave the split out")
-    x, done = prepared(dense(raw.x), normalise, splits["train"])
-    edges, weights = tidied(raw.source, raw.target, len(x), raw.weights, directed=directed)
-    return node_problem(
-        x,
-        edges,
-        torch.from_numpy(raw.y),
-        splits,
-        raw.class_names,
-        weights=weights,
-        inductive=inductive,
-        drawn=raw.splits is None,
-        fanout=fanout,
-        preprocessing=done,
-        hidden=hidden,
-    )
+    with named(raw.place):
+        several_classes(raw.class_names)
+        splits = raw.splits or class_split(raw.y.tolist())
+        if not splits.get("train"):
+            raise DataError(
+                f"the split has {', '.join(splits)} and no training node: name them, or leave the split out"
+            )
+        x = dense(raw.x)
+        if len(raw.y) != len(x):
+            raise DataError(f"{len(raw.y)} labels and features of {len(x)} nodes: they are to be as many")
+        x, done = prepared(x, normalise, splits["train"])
+        given = None if raw.weights is None else reals("weights", raw.weights)
+        edges, weights = tidied(raw.source, raw.target, len(x), given, directed=directed)
+        return node_problem(
+            x,
+            edges,
+            torch.from_numpy(raw.y),
+            splits,
+            raw.class_names,
+            weights=weights,
+            inductive=inductive,
+            drawn=raw.splits is None,
+            fanout=fanout,
+            preprocessing=done,
+            hidden=hidden,
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,15 +17,19 @@ from ddcore.parametrizations import Synthetic
 from ddcore.seeds import stream
 from ddcore.storage import write_bytes
 
+from .adjacency import dense_adjacency, one_graph
 from .batch import Graph
 from .edges import edge_count
 from .graphs import Graphs
-from .properties import properties
+from .properties import classes, properties
 
 if TYPE_CHECKING:
     from .data import NodeData
 
-__all__ = ["dense_adjacency", "drawing", "gallery", "one_graph"]
+__all__ = ["drawing", "gallery"]
+
+DRAWN = 1_000
+"""Nodes of a set that are drawn at most: every second, third ..., class by class."""
 
 SHOWN = 150
 """Nodes of the real graph that are drawn at most."""
@@ -37,18 +41,6 @@ EDGES = 600
 """Edges drawn of a dense graph: the heaviest."""
 
 
-def dense_adjacency(batch: Graph) -> Tensor:  # (N, N)
-    """Whatever the batch keeps its edges as."""
-    n = len(batch.x)
-    if batch.adj is not None:
-        return batch.adj.detach().cpu()
-    a = torch.zeros(n, n)
-    if batch.edges is not None:
-        source, target = batch.edges.cpu()
-        a[target, source] = 1.0 if batch.weights is None else batch.weights.detach().cpu()
-    return a
-
-
 def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Graph], folder: Path) -> Path:
     """Writes `graph.png` into the folder. The same set gives the same bytes. With its first two arguments bound it is a problem's
     `render`."""
@@ -57,20 +49,21 @@ def drawing(class_names: Sequence[str], data: NodeData, synthetic: Synthetic[Gra
 
     with torch.no_grad():
         batch = synthetic.batch(rng=stream("drawing"))
-    order = batch.rows.cpu()
-    a = dense_adjacency(batch)[order][:, order]
-    y = _classes(batch).cpu()
+    every = -(-len(batch.rows) // DRAWN)
+    order, y = batch.rows.cpu()[::every], classes(batch).cpu()[::every]
+    a = dense_adjacency(batch, order)
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["set", "real"], ["adjacency", "features"]], height_ratios=[1.6, 1])
-    classes = len(class_names)
-    title = f"condensed: {_size(a)}{_said(a, y)}"
-    _draw(axes["set"], a, y, classes, title, class_names)
+    kinds = len(class_names)
+    part = f"{len(batch.rows):,} nodes, of which " if every > 1 else ""
+    title = f"condensed: {part}{_size(a)}{_said(a, y)}"
+    _draw(axes["set"], a, y, kinds, title, class_names)
     sample, labels = _sample(data)
     whole = data.part("train")
     edges = edge_count(whole.edges, len(whole.x))
     title = f"real: {len(sample)} of {len(whole.x):,} nodes, {edges:,} edges{_said(sample, labels)}"
-    _draw(axes["real"], sample, labels, classes, title)
+    _draw(axes["real"], sample, labels, kinds, title)
     _heat(figure, axes["adjacency"], a.numpy(), "adjacency, class by class")
     x = batch.x.detach().cpu()[order]
     informative = x.var(0, correction=0).argsort(descending=True, stable=True)[:200].sort().values
@@ -111,20 +104,6 @@ def gallery(class_names: Sequence[str], synthetic: Synthetic[Graphs], folder: Pa
     figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
     write_bytes(folder / "graphs.png", buffer.getvalue())
     return folder / "graphs.png"
-
-
-def one_graph(batch: Graphs) -> tuple[Tensor, Tensor]:  # (n, d), (n, n)
-    """Features and dense adjacency of a batch's only graph."""
-    if batch.adj is not None:
-        nodes = torch.arange(batch.x.shape[1]) if batch.mask is None else batch.mask[0].cpu().nonzero().flatten()
-        return batch.x[0].cpu()[nodes], batch.adj[0].cpu()[nodes][:, nodes]
-    return batch.x.cpu(), dense_adjacency(Graph(batch.x, torch.arange(0), edges=batch.edges))
-
-
-def _classes(batch: Graph) -> Tensor:  # (n,)
-    label = batch.y if batch.y is not None else batch.values
-    assert label is not None, "a batch carries y or values"
-    return label if label.ndim == 1 else label.argmax(1)
 
 
 def _size(a: Tensor) -> str:

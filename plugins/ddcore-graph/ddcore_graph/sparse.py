@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-__all__ = ["Sparse"]
+__all__ = ["Sparse", "constants"]
+
+
+@contextmanager
+def constants() -> Iterator[None]:
+    """In here are constants, made outside of what torch.func transforms: it wraps tensors, and CSR ones it cannot."""
+    with torch.no_grad(), torch._C._DisableFuncTorch():
+        yield
 
 
 class Sparse:

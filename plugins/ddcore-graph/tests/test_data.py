@@ -138,6 +138,14 @@ def test_unlabelled_nodes_may_not_be_in_a_split():
         NodeData(x, edges, torch.tensor([0, 1, 0, -1]), {"train": [], "test": [2]})
 
 
+def test_tensors_that_do_not_fit_each_other():
+    x, edges, y = torch.randn(4, 2), torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(DataError, match=r"4 nodes, and labels of shape \(3,\)"):
+        NodeData(x, edges, y[:3], {"train": [0, 1]})
+    with pytest.raises(DataError, match="an edge with node 4, and nodes are"):
+        NodeData(x, edges + 3, y, {"train": [0, 1]})
+
+
 def test_fingerprints_tell_graphs_apart():
     data = line()
     assert data.fingerprint() == line().fingerprint()

@@ -23,6 +23,7 @@ FEW = {
     "dd": {"steps": 1, "inner": 2},
     "frepo": {"steps": 2},
     "kip": {"steps": 2},
+    "rcig": {"steps": 2, "solve": 2},
     "mtt": {"steps": 2, "experts": 1, "train_epochs": 3},
 }
 

@@ -175,3 +175,19 @@ def test_sets_of_graphs_are_drawn(graphs, tmp_path):
 def test_a_single_node_is_drawn(digits, tmp_path):
     alone = Selected(digits.data, {0: [digits.data.ids(0)[0]]})
     assert digits.render(alone, tmp_path).is_file()
+
+
+def test_of_a_large_set_a_part_is_drawn(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("ddcore_graph.show.DRAWN", 30)
+    monkeypatch.setattr("ddcore_graph.properties.LARGEST", 30)
+    chosen = Selected(digits.data, {g: list(digits.data.ids(g)) for g in digits.data.groups})
+    drawn = []
+    monkeypatch.setattr("ddcore_graph.show._draw", lambda axis, a, y, *_: drawn.append((a, y)))
+    digits.render(chosen, tmp_path)
+    (a, y), _ = drawn
+    batch = chosen.batch()
+    rows = batch.rows[::7]
+    assert torch.equal(y, batch.y[::7])
+    wanted = [[float(((batch.edges[0] == j) & (batch.edges[1] == i)).any()) for j in rows] for i in rows]
+    assert a.tolist() == wanted
+    assert digits.properties(chosen) == {}

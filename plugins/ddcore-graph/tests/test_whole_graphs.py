@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from ddcore_graph.graph_data import GraphData
@@ -209,3 +210,15 @@ def test_methods_of_nodes_refuse_whole_graphs(name):
     method = installed().find("method", name, "graph").load()
     with pytest.raises(NotSupported, match="rows are no nodes; doscond-graphs and kidd"):
         method.resolve(toy(), {0: 1, 1: 1})
+
+
+@pytest.mark.parametrize(("name", "rate"), [("NCI1", 1.0), ("DD", 2.0), ("MUTAG", 0.1)])
+def test_the_papers_rates_go_by_the_data_whichever_problem_reads_it(tmp_path, name, rate):
+    held = {"edge_index": np.array([[0, 2], [1, 3]]), "node_ptr": np.array([0, 2, 4]), "graph_label": np.array([0, 1])}
+    np.savez(tmp_path / f"{name}.npz", **held)
+    method = installed().find("method", "doscond-graphs", "graph").load()
+    for problem in (
+        ddcore.load("graph/tu", tmp_path / f"{name}.npz"),
+        ddcore.load("graph/tu", tmp_path, name=name),
+    ):
+        assert method.resolve(problem, {0: 1, 1: 1}, "paper").lr_structure == rate

@@ -97,10 +97,12 @@ def _kidd(problem: Problem[Any], counts: Mapping[int, int], options: KiDDOptions
 
 
 def _published(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """The commands of DosCond's code by data set: those of MUTAG for others."""
-    rates = {"dd": 2.0, "nci1": 1.0, "molhiv": 0.01, "molbace": 0.01, "molbbbp": 2.0}
-    known = problem.name.rpartition("/")[2].removeprefix("ogbg-")
-    return {"lr_structure": rates[known]} if known in rates else {}
+    """The commands of DosCond's code by data set, whichever problem reads it: those of MUTAG for others."""
+    from ..graph_data import GraphData
+
+    rates = {"dd": 2.0, "nci1": 1.0, "ogbg-molhiv": 0.01, "ogbg-molbace": 0.01, "ogbg-molbbbp": 2.0}
+    name = problem.data.name.lower() if isinstance(problem.data, GraphData) else ""
+    return {"lr_structure": rates[name]} if name in rates else {}
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from ddcore.errors import DataError
 
-from .raw import UNREADABLE, RawGraph, arrays, members, numbered
+from .raw import RawGraph, arrays, integers, members, numbered, reading
 
 __all__ = ["find_npz", "read_npz"]
 
@@ -36,16 +36,13 @@ def find_npz(data: Path, *names: str) -> Path | None:
 def read_npz(file: Path) -> RawGraph:
     """Raises DataError for a file that is no such graph; arrays of Python objects are not read."""
     d = arrays(file, HELP)
-    labels = d.get("labels", d.get("y"))
-    if labels is None:
-        raise DataError(f"{file} has no `labels`, and holds {', '.join(d)}: {HELP}")
-    y, names = numbered(labels)
-    x = _features(d, file)
-    source, target, weights = _edges(d, file)
-    n = len(y)
-    if x.shape[0] != n:
-        raise DataError(f"{file} has {n} labels and features of {x.shape[0]} nodes: they are to be as many")
-    return RawGraph(x, source, target, y, names, _splits(d, n), weights)
+    with reading(file, HELP):
+        labels = d.get("labels", d.get("y"))
+        if labels is None:
+            raise DataError(f"{file} has no `labels`, and holds {', '.join(d)}: {HELP}")
+        y, names = numbered(labels)
+        source, target, weights = _edges(d, file, len(y))
+        return RawGraph(_features(d, file), source, target, y, names, _splits(d, len(y)), weights, file)
 
 
 def _features(d: Mapping[str, Any], file: Path) -> Any:
@@ -55,27 +52,29 @@ def _features(d: Mapping[str, Any], file: Path) -> Any:
     prefix = next((p for p in ("feat", "attr") if f"{p}_indptr" in d), None)
     if prefix is None:
         raise DataError(f"{file} has no features, and holds {', '.join(d)}: {HELP}")
-    return _csr(d, prefix, file)
+    return _csr(d, prefix, tuple(d[f"{prefix}_shape"]))
 
 
-def _csr(d: Mapping[str, Any], prefix: str, file: Path) -> Any:
-    try:
-        indices, indptr = d[f"{prefix}_indices"], d[f"{prefix}_indptr"]
-        data = d.get(f"{prefix}_data", np.ones(len(indices), np.float32))
-        n = len(indptr) - 1
-        return sparse.csr_matrix((data, indices, indptr), tuple(d[f"{prefix}_shape"]) if prefix != "adj" else (n, n))
-    except UNREADABLE as error:
-        raise DataError(f"{file}: `{prefix}_...` is no CSR matrix ({error}): {HELP}") from error
+def _csr(d: Mapping[str, Any], prefix: str, shape: tuple[int, int]) -> Any:
+    indices, indptr = d[f"{prefix}_indices"], d[f"{prefix}_indptr"]
+    data = d.get(f"{prefix}_data", np.ones(len(indices), np.float32))
+    made = sparse.csr_matrix((data, indices, indptr), shape)
+    made.check_format(full_check=True)
+    return made
 
 
-def _edges(d: Mapping[str, Any], file: Path) -> tuple[Any, Any, Any]:
+def _edges(d: Mapping[str, Any], file: Path, n: int) -> tuple[Any, Any, Any]:
     if "adj_indptr" in d:
-        a = _csr(d, "adj", file).tocoo()
-        return a.row, a.col, None if (a.data == 1).all() else a.data.astype(np.float32)
+        if len(d["adj_indptr"]) != n + 1:
+            raise DataError(
+                f"{file} has {n} labels and an adjacency of {len(d['adj_indptr']) - 1} nodes: give all nodes both"
+            )
+        a = _csr(d, "adj", (n, n)).tocoo()
+        return a.row, a.col, None if (a.data == 1).all() else a.data
     edges = d.get("edges", d.get("edge_index"))
     if edges is None or edges.ndim != 2 or 2 not in edges.shape:
         raise DataError(f"{file} has no edges, and holds {', '.join(d)}: {HELP}")
-    source, target = (edges if edges.shape[0] == 2 else edges.T).astype(np.int64)
+    source, target = integers("`edges`", edges if edges.shape[0] == 2 else edges.T)
     return source, target, d.get("weights", d.get("edge_weight"))
 
 

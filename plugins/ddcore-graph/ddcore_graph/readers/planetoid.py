@@ -16,7 +16,7 @@ from scipy import sparse
 
 from ddcore.errors import DataError
 
-from .raw import RawGraph, missing
+from .raw import RawGraph, integers, missing, reading
 
 __all__ = ["read_pickle", "read_planetoid"]
 
@@ -34,19 +34,25 @@ def read_planetoid(data: Path, name: str) -> RawGraph:
     folder = next((f for f in places if (f / f"ind.{name}.x").is_file()), None)
     if folder is None:
         raise missing(
-            name, data, f"Planetoid's ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index", SOURCE
+            name,
+            data,
+            f"Planetoid's ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index, or {name}.npz",
+            SOURCE,
         )
     absent = [f"ind.{name}.{part}" for part in (*PARTS, "test.index") if not (folder / f"ind.{name}.{part}").is_file()]
     if absent:
         raise missing(name, folder, ", ".join(absent), SOURCE)
-    x, tx, allx, y, ty, ally, graph = (read_pickle(folder / f"ind.{name}.{part}") for part in PARTS)
-    test = np.loadtxt(folder / f"ind.{name}.test.index", dtype=np.int64)
-    n = max(len(graph), int(test.max()) + 1)
-    features = sparse.lil_matrix((n, allx.shape[1]), dtype=np.float32)
-    labels = np.zeros((n, y.shape[1]))
-    features[: allx.shape[0]], labels[: len(ally)] = allx, ally
-    features[test], labels[test] = tx, ty  # Citeseer: some nodes are in no file, so without features and label
-    pairs = np.array([(i, j) for i, near in graph.items() for j in near], dtype=np.int64).reshape(-1, 2)
+    held = {part: read_pickle(folder / f"ind.{name}.{part}") for part in PARTS}
+    x, tx, allx, y, ty, ally, graph = held.values()
+    with reading(folder / f"ind.{name}.test.index", f"a number a line is expected; get it anew from {SOURCE}"):
+        test = np.loadtxt(folder / f"ind.{name}.test.index", dtype=np.int64, ndmin=1)
+    with reading(folder, f"the files ind.{name}.* do not fit each other; get them anew from {SOURCE}"):
+        n = len(graph.keys())
+        features = sparse.lil_matrix((n, allx.shape[1]), dtype=np.float32)
+        labels = np.zeros((n, y.shape[1]))
+        features[: allx.shape[0]], labels[: allx.shape[0]] = allx, ally
+        features[test], labels[test] = tx, ty  # Citeseer: some nodes are in no file, so without features and label
+        pairs = integers("neighbours", np.array([(i, j) for i, near in graph.items() for j in near]).reshape(-1, 2))
     return RawGraph(
         x=features.tocsr(),
         source=pairs[:, 0],
@@ -58,6 +64,7 @@ def read_planetoid(data: Path, name: str) -> RawGraph:
             "val": range(x.shape[0], min(x.shape[0] + VAL, len(ally))),
             "test": sorted(test.tolist()),
         },
+        place=folder,
     )
 
 

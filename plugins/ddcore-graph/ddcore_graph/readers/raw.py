@@ -5,22 +5,46 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ddcore.errors import DataError
 
-__all__ = ["UNREADABLE", "Ints", "RawGraph", "arrays", "members", "missing", "numbered"]
+__all__ = [
+    "Ints",
+    "RawGraph",
+    "arrays",
+    "integers",
+    "members",
+    "missing",
+    "named",
+    "numbered",
+    "reading",
+    "reals",
+    "several_classes",
+    "sparse_matrix",
+]
 
 Ints = NDArray[np.int64]
 
-UNREADABLE = (ValueError, OSError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile, zlib.error)
-"""What numpy, scipy and json raise for a file that is cut off or holds something else."""
+UNREADABLE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy, scipy, pandas and json raise for a file that is cut off or holds something else."""
 
 NAMES = ("node_names", "attr_names", "class_names", "metadata")
 """Arrays of objects in public files, which nothing here needs."""
@@ -36,7 +60,8 @@ class RawGraph:
     y: Ints  # (N,) 0 .. k-1; -1: unlabelled
     class_names: Sequence[str]
     splits: Mapping[str, Sequence[int]] | None = None  # None: the file has none
-    weights: NDArray[np.float32] | None = None  # (E,)
+    weights: NDArray[Any] | None = None  # (E,)
+    place: Path | None = None  # the file or folder that they are from
 
 
 def missing(name: str, data: Path | None, expected: str, source: str) -> DataError:
@@ -45,13 +70,58 @@ def missing(name: str, data: Path | None, expected: str, source: str) -> DataErr
     return DataError(f"{name} needs {expected}, and {given}: get it from {source} and give its folder as --data PATH")
 
 
+@contextmanager
+def named(place: Path | None) -> Iterator[None]:
+    """A DataError in here names `place`."""
+    try:
+        yield
+    except DataError as error:
+        if place is None or str(place) in str(error):
+            raise
+        raise DataError(f"{place}: {error}") from error
+
+
+@contextmanager
+def reading(place: Path, expected: str) -> Iterator[None]:
+    """What numpy and others raise of a file's contents in here is a DataError that names `place` and what was `expected`."""
+    with named(place):
+        try:
+            yield
+        except DataError:
+            raise
+        except UNREADABLE as error:
+            raise DataError(f"{place} cannot be read ({error}): {expected}") from error
+
+
 def arrays(file: Path, expected: str) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz but those of names. Raises DataError for a file that is none; Python objects are not read."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return {k: stored[k] for k in stored.files if not k.startswith(NAMES)}
-    except UNREADABLE as error:
-        raise DataError(f"{file} cannot be read as an .npz of plain arrays ({error}): {expected}") from error
+    with (
+        reading(file, f"an .npz of plain arrays is expected, and {expected}"),
+        np.load(file, allow_pickle=False) as stored,
+    ):
+        return {k: stored[k] for k in stored.files if not k.startswith(NAMES)}
+
+
+def sparse_matrix(file: Path, expected: str) -> Any:
+    """What `scipy.sparse.save_npz` wrote, as CSR. Raises DataError for a file that is none."""
+    with reading(file, expected):
+        found = sparse.load_npz(file).tocsr()
+        found.check_format(full_check=True)
+        return found
+
+
+def reals(key: str, given: NDArray[Any]) -> NDArray[np.float32]:
+    """Raises DataError for what is no array of real numbers."""
+    if given.dtype.kind not in "biuf":
+        raise DataError(f"{key} are of type {given.dtype}: real numbers are expected")
+    return given.astype(np.float32)
+
+
+def integers(key: str, given: NDArray[Any]) -> Ints:
+    """Raises DataError for what is no array of whole numbers."""
+    if given.dtype.kind not in "biuf" or not (given % 1 == 0).all():
+        raise DataError(f"{key} are of type {given.dtype}: whole numbers are expected")
+    return given.astype(np.int64)
 
 
 def members(key: str, given: NDArray[Any], n: int) -> list[int]:
@@ -62,13 +132,20 @@ def members(key: str, given: NDArray[Any], n: int) -> list[int]:
     if given.ndim != 1:
         raise DataError(f"{key} has shape {given.shape}: a split is (nodes,), so keep one of them, such as {key}[:, 0]")
     if given.dtype != bool and not key.endswith("_mask"):
-        ids = [int(i) for i in given]
+        ids: list[int] = integers(f"the nodes of {key}", given).tolist()
         if odd := [i for i in ids if not 0 <= i < n]:
-            raise DataError(f"{key} holds node {odd[0]}, and there are {n}: nodes are 0 .. {n - 1}")
+            raise DataError(f"{key} holds {odd[0]}: expected numbers from 0 to {n - 1}")
         return ids
     if len(given) != n:
         raise DataError(f"{key} is a mask of {len(given)} nodes, and there are {n}")
     return [int(i) for i in np.flatnonzero(given)]
+
+
+def several_classes(names: Sequence[str]) -> None:
+    """Raises DataError where there are no two."""
+    if len(names) < 2:
+        said = f"all labels are {names[0]!r}" if names else "there is no label"
+        raise DataError(f"{said}: two classes or more are needed")
 
 
 def numbered(
@@ -84,6 +161,8 @@ def numbered(
 
 
 def _one_each(labels: NDArray[Any]) -> list[Any]:
+    if labels.dtype.kind not in "biufUS":
+        raise DataError(f"labels are of type {labels.dtype}: give each node a number or a word")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(1) <= 1).all():

@@ -12,58 +12,72 @@ from numpy.typing import NDArray
 from ddcore.errors import DataError
 
 from .ogb import Molecules, one_hot
-from .raw import UNREADABLE, Ints, arrays, missing, numbered
+from .raw import Ints, arrays, integers, missing, numbered, reading, reals
 
 __all__ = ["read_tu"]
 
 SOURCE = "www.graphlearning.io"
+SHAPES = (
+    "a set of graphs is `edge_index` (2, E), `node_ptr` (graphs + 1,) and `graph_label` (graphs,), and where there are any "
+    "`node_label` (N,) and `node_attr` (N, d)"
+)
 MOST_DEGREES = 64
 
 
 def read_tu(data: Path, name: str | None = None) -> Molecules:
     """The graphs of the folder or of NAME.npz. Node labels are one-hot, attributes follow; where there is neither, a node's
-    features are its degree, one-hot."""
+    features are its degree, one-hot. Raises DataError where the folder holds several sets and no `name` is given."""
     if data.is_file() and data.suffix == ".npz":
         return _npz(data)
     folders = [data, *([data / name, data / name / "raw"] if name else []), data / "raw"]
-    found = sorted(p for f in folders for p in f.glob(f"{name or '*'}_A.txt"))
-    if not found and name and (data / f"{name}.npz").is_file():
-        return _npz(data / f"{name}.npz")
+    found = {p.name.removesuffix("_A.txt"): p for f in folders for p in sorted(f.glob(f"{name or '*'}_A.txt"))}
+    found = found or {p.stem: p for p in sorted(data.glob(f"{name or '*'}.npz"))}
     if not found:
-        raise missing(name or "a TUDataset", data, f"{name or 'NAME'}_A.txt and its neighbours", SOURCE)
-    stem = found[0].name.removesuffix("_A.txt")
-    folder = found[0].parent
+        expected = "{0}_A.txt and its neighbours, or {0}.npz".format(name or "NAME")
+        raise missing(name or "a TUDataset", data, expected, SOURCE)
+    if len(found) > 1:
+        raise DataError(
+            f"{data} holds {', '.join(found)}: say which by its name, --set problem.name={next(iter(found))}"
+        )
+    ((stem, file),) = found.items()
+    if file.suffix == ".npz":
+        return _npz(file)
+    folder = file.parent
 
     def table(part: str) -> NDArray[Any] | None:
         file = folder / f"{stem}_{part}.txt"
-        try:
+        with reading(file, f"a table of numbers is expected; get it anew from {SOURCE}"):
             return np.loadtxt(file, delimiter=",", ndmin=2) if file.is_file() else None
-        except UNREADABLE as error:
-            raise DataError(f"{file} is not a table of numbers ({error}): get it anew from {SOURCE}") from error
 
-    def needed(part: str) -> NDArray[Any]:
-        found = table(part)
+    def needed(part: str, columns: int) -> NDArray[Any]:
+        found, file = table(part), f"{stem}_{part}.txt"
         if found is None:
-            raise missing(stem, folder, f"{stem}_{part}.txt", SOURCE)
+            raise missing(stem, folder, file, SOURCE)
+        if found.shape[1] != columns:
+            raise DataError(
+                f"{folder / file} is of shape {found.shape} and has {columns} columns: get it anew from {SOURCE}"
+            )
         return found
 
-    edges, graph, labels = (needed(part) for part in ("A", "graph_indicator", "graph_labels"))
-    which = graph[:, 0].astype(np.int64) - 1
-    if (np.diff(which) < 0).any():
-        raise DataError(f"{folder}: the nodes of {stem} are not graph by graph: get it anew from {SOURCE}")
-    ends = edges.astype(np.int64) - 1
-    kinds, attributes = table("node_labels"), table("node_attributes")
-    nodes = np.bincount(which, minlength=len(labels))
-    return _made(ends[:, 0], ends[:, 1], nodes, kinds, attributes, labels[:, 0])
+    with reading(folder, f"get {stem} anew from {SOURCE}"):
+        ends = integers(f"the nodes in {stem}_A.txt", needed("A", 2)) - 1
+        which = integers(f"the graphs in {stem}_graph_indicator.txt", needed("graph_indicator", 1)[:, 0]) - 1
+        if (np.diff(which, prepend=0) < 0).any():
+            raise DataError(f"{folder}: the nodes of {stem} are not graph by graph: get it anew from {SOURCE}")
+        labels = needed("graph_labels", 1)[:, 0]
+        kinds, attributes = table("node_labels"), table("node_attributes")
+        return _made(ends[:, 0], ends[:, 1], np.bincount(which), kinds, attributes, labels, folder, stem)
 
 
 def _npz(file: Path) -> Molecules:
-    d = arrays(file, "a set of graphs is `edge_index` (2, E), `node_ptr` and `graph_label`")
+    d = arrays(file, SHAPES)
     if absent := {"edge_index", "node_ptr", "graph_label"} - set(d):
         raise DataError(f"{file} has no {', '.join(sorted(absent))}, and holds {', '.join(d)}")
-    kinds = d["node_label"][:, None] if "node_label" in d else None
-    source, target = d["edge_index"].astype(np.int64)
-    return _made(source, target, np.diff(d["node_ptr"]).astype(np.int64), kinds, d.get("node_attr"), d["graph_label"])
+    with reading(file, SHAPES):
+        kinds = d["node_label"][:, None] if "node_label" in d else None
+        source, target = integers("`edge_index`", d["edge_index"])
+        nodes = np.diff(integers("`node_ptr`", d["node_ptr"]))
+        return _made(source, target, nodes, kinds, d.get("node_attr"), d["graph_label"], file, file.stem)
 
 
 def _made(
@@ -73,11 +87,17 @@ def _made(
     kinds: NDArray[Any] | None,  # (N, columns)
     attributes: NDArray[Any] | None,  # (N, d)
     labels: NDArray[Any],
+    place: Path,
+    name: str,
 ) -> Molecules:
+    n = int(nodes.sum())
+    for what, given in {"node labels": kinds, "node attributes": attributes}.items():
+        if given is not None and len(given) != n:
+            raise DataError(f"there are {n} nodes, and {what} of {len(given)}: give each its own")
     parts = [] if kinds is None else [one_hot(column) for column in kinds.T]
-    parts += [] if attributes is None else [attributes.astype(np.float32)]
+    parts += [] if attributes is None else [reals("attributes", attributes)]
     if not parts:
-        degree = np.bincount(target, minlength=int(nodes.sum()))
+        degree = np.bincount(target, minlength=n)
         parts = [one_hot(np.minimum(degree, MOST_DEGREES))]
     y, names = numbered(labels, unlabelled=None)  # two classes are often -1 and 1
-    return Molecules(np.concatenate(parts, 1), nodes, source, target, y, names)
+    return Molecules(np.concatenate(parts, 1), nodes, source, target, y, names, place=place, name=name)
