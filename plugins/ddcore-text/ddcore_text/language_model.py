@@ -23,28 +23,24 @@ ROWS = 32
 
 
 class LanguageModel(nn.Module):
-    """A GRU over the frozen table that begins with a vector of the class, as DiLM's generator begins with `<bos_class>`, and
-    names the next token by the table itself. The end of a text is the token of padding, whose row in the table is 0: it has a
-    learned vector."""
+    """A GRU that begins with a vector of the class, as DiLM's generator begins with `<bos_class>`, and names the next token by a
+    table that starts as the problem's, with a bias for every token and class. The end of a text is the token of padding."""
 
-    table: Tensor
-
-    def __init__(self, space: TokenSpace, classes: int, hidden: int = 256) -> None:
+    def __init__(self, space: TokenSpace, classes: int, hidden: int = 256, dropout: float = 0.3) -> None:
         super().__init__()
-        self.register_buffer("table", space.table, persistent=False)
         self.end = space.pad
+        self.table = nn.Parameter(space.table.clone())
+        nn.init.normal_(self.table.data[self.end])  # 0 in the problem's
         self.forbidden = sorted(space.special - {space.pad})
         self.classes = nn.Embedding(classes, space.width)
         self.gru = nn.GRU(space.width, hidden, batch_first=True)
         self.out = nn.Linear(hidden, space.width)
-        self.bias = nn.Parameter(torch.zeros(len(space.table)))
-        self.last = nn.Parameter(torch.randn(space.width))
+        self.bias = nn.Parameter(torch.zeros(classes, len(space.table)))
+        self.drop = nn.Dropout(dropout)
 
-    def logits(self, states: Tensor) -> Tensor:  # (..., hidden) -> (..., V)
+    def logits(self, states: Tensor, y: Tensor) -> Tensor:  # (n, hidden), (n,) -> (n, V)
         """Of the next token."""
-        h = self.out(states)
-        found: Tensor = h @ self.table.T + self.bias
-        found[..., self.end] += h @ self.last
+        found: Tensor = self.out(self.drop(states)) @ self.table.T + self.bias[y]
         return found
 
     def losses(self, ids: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (n, t) bare texts, (n,)
@@ -54,8 +50,9 @@ class LanguageModel(nn.Module):
         counts = torch.cat([ids.new_ones((n, 1), dtype=torch.bool), ids != self.end], 1)  # up to the first end
         e = torch.cat([self.classes(y).unsqueeze(1), self.table[ids]], 1)
         with torch.backends.cudnn.flags(enabled=False):
-            states, _ = self.gru(e)
-        found = F.cross_entropy(self.logits(states[counts]), following[counts], reduction="none")
+            states, _ = self.gru(self.drop(e))
+        classes = y.unsqueeze(1).expand_as(counts)[counts]
+        found = F.cross_entropy(self.logits(states[counts], classes), following[counts], reduction="none")
         return torch.zeros_like(counts, dtype=found.dtype).masked_scatter(counts, found), counts
 
     def rates(self, ids: Tensor, y: Tensor) -> Tensor:  # (n,)
@@ -72,7 +69,7 @@ class LanguageModel(nn.Module):
         done = torch.zeros(len(y), dtype=torch.bool, device=y.device)
         for t in range(length):
             out, state = self.gru(e, state)
-            logits = self.logits(out[:, 0])
+            logits = self.logits(out[:, 0], y)
             logits[:, self.forbidden] = -torch.inf
             if t == 0:
                 logits[:, self.end] = -torch.inf
@@ -100,9 +97,11 @@ def masked_mean_loss(every: Tensor, counts: Tensor) -> Tensor:  # (n, t), (n, t)
     return (every * weights).sum(1) / weights.sum(1)
 
 
-def train_language_model(model: LanguageModel, ids: Tensor, y: Tensor, steps: int, lr: float = 2e-3) -> list[float]:
-    """Trains the model, in place, on texts (n, t) of the classes y; AdamW, the rate falls as a cosine. Returns the losses."""
+def train_language_model(model: LanguageModel, ids: Tensor, y: Tensor, steps: int, lr: float = 5e-3) -> list[float]:
+    """Trains the model, in place, on texts (n, t) of the classes y; AdamW, the rate falls as a cosine. Returns the losses. It is
+    left without dropout."""
     rng = stream("language model")
+    model.train()
     opt = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
     losses = []
@@ -116,6 +115,7 @@ def train_language_model(model: LanguageModel, ids: Tensor, y: Tensor, steps: in
         opt.step()
         schedule.step()
         losses.append(loss.item())
+    model.eval()
     return losses
 
 
@@ -130,7 +130,7 @@ def corpus_language_model(space: TokenSpace, corpus: Corpus, steps: int) -> Lang
             train_language_model(model, space.bare(space.encode(corpus.train)), y, steps)
         return {name: x.detach() for name, x in model.state_dict().items()}
 
-    model = LanguageModel(space, classes)
-    key = key_of("gru-lm@3", space.name, corpus.digest, steps)
+    model = LanguageModel(space, classes).eval()
+    key = key_of("gru-lm@4", space.name, corpus.digest, steps)
     model.load_state_dict(kept(key, "language model of the corpus", make))
     return model

@@ -153,18 +153,18 @@ def space(tokens):
 
 def test_texts_weigh_as_much_as_the_mean_of_their_token_losses_says(space):
     torch.manual_seed(0)
-    model = LanguageModel(space, 2, hidden=6)
+    model = LanguageModel(space, 2, hidden=6).eval()
     texts, y = [[7, 9, 8], [6], [12, 5]], torch.tensor([0, 0, 0])
     padded = torch.tensor([text + [space.pad] * (4 - len(text)) for text in texts])
-    names, means = space.table.clone(), []
-    names[space.pad] = model.last  # the end's own vector
+    torch.nn.init.normal_(model.bias)
+    means = []
     for text in texts:
         state, e, losses = None, model.classes(y[:1]).unsqueeze(1), []
         for token in [*text, space.pad]:
             out, state = model.gru(e, state)
-            p = (model.out(out[0, 0]) @ names.T + model.bias).softmax(0)
+            p = (model.out(out[0, 0]) @ model.table.T + model.bias[0]).softmax(0)
             losses.append(-p[token].log().item())
-            e = space.table[token].view(1, 1, -1)
+            e = model.table[token].view(1, 1, -1)
         means.append(sum(losses) / len(losses))
     rates = model.rates(padded, y)
     assert rates.tolist() == pytest.approx(means, rel=1e-4)
@@ -179,7 +179,7 @@ def test_padding_is_no_part_of_a_mean():
 
 def test_what_is_sampled_is_words_and_ends_once(space):
     torch.manual_seed(0)
-    model = LanguageModel(space, 2, hidden=6)
+    model = LanguageModel(space, 2, hidden=6).eval()
     written = model.sample(torch.tensor([0, 1] * 20), 6, random.Random(0))
     assert torch.equal(written, model.sample(torch.tensor([0, 1] * 20), 6, random.Random(0)))
     for row in written.tolist():
@@ -191,10 +191,10 @@ def test_what_is_sampled_is_words_and_ends_once(space):
 
 def test_a_nucleus_of_one_word_is_the_most_likely_one(space):
     torch.manual_seed(0)
-    model = LanguageModel(space, 2, hidden=6)
+    model = LanguageModel(space, 2, hidden=6).eval()
     written = model.sample(torch.tensor([1]), 1, random.Random(0), top_p=1e-6)
     out, _ = model.gru(model.classes(torch.tensor([1])).unsqueeze(1))
-    logits = model.logits(out[0, 0])
+    logits = model.logits(out[:, 0], torch.tensor([1]))[0]
     best = max((i for i in range(len(space.table)) if i not in space.special), key=lambda i: logits[i].item())
     assert written.tolist() == [[best]]
 
@@ -230,7 +230,7 @@ def distance(a, b):
 def test_a_generator_is_matched_by_the_weighted_gradient_of_its_texts(one_each, space):
     problem, tau, written = one_each, 0.5, {g: torch.tensor([[7, 9], [6, 0], [12, 5 + g]]) for g in range(3)}
     torch.manual_seed(0)
-    net, model = problem.new_model(random.Random(0)), LanguageModel(space, 3, hidden=6)
+    net, model = problem.new_model(random.Random(0)), LanguageModel(space, 3, hidden=6).eval()
 
     class Written(GeneratedTexts):
         def write(self, y, rng):
@@ -289,7 +289,7 @@ def test_vectors_near_words_follow_the_method_of_multipliers(one_each):
 
 def test_words_are_projected_to_themselves(space):
     torch.manual_seed(0)
-    model = LanguageModel(space, 2, hidden=6)
+    model = LanguageModel(space, 2, hidden=6).eval()
     ids = torch.tensor([[*space.beginning, 7, 9, 8, space.pad]])
     mask = ids != space.pad
     assert torch.equal(readable(space, model, space.table[ids], mask, torch.tensor([1]), 1), ids)
@@ -299,11 +299,11 @@ def test_words_are_projected_to_themselves(space):
     state, e = None, model.classes(torch.tensor([1])).unsqueeze(1)
     for token in chosen[0, 1:4].tolist():
         out, state = model.gru(e, state)
-        logits = model.logits(out[0, 0])
+        logits = model.logits(out[:, 0], torch.tensor([1]))[0]
         assert token == max(
             (i for i in range(len(space.table)) if i not in space.special), key=lambda i: logits[i].item()
         )
-        e = space.table[token].view(1, 1, -1)
+        e = model.table[token].view(1, 1, -1)
 
 
 def test_medoids_are_the_rows_nearest_to_separate_clusters():

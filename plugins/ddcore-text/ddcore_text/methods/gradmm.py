@@ -66,7 +66,7 @@ def readable(
     e, state = model.classes(y).unsqueeze(1), None
     for t in range(x.shape[1]):
         out, state = model.gru(e, state)
-        likely = model.logits(out[:, 0]).gather(1, candidates[:, t])
+        likely = model.logits(out[:, 0], y).gather(1, candidates[:, t])
         ids[:, t] = candidates[:, t].gather(1, likely.argmax(1, keepdim=True)).squeeze(1)
         e = model.table[ids[:, t]].unsqueeze(1)
     inner = torch.arange(x.shape[1], device=x.device) < n

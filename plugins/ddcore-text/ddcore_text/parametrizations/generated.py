@@ -61,6 +61,6 @@ class GeneratedTexts(Synthetic[Rows]):
     ) -> GeneratedTexts:
         space = token_space(problem)
         hidden = tensors["model.gru.weight_hh_l0"].shape[1]
-        model = LanguageModel(space, len(problem.class_names), hidden)
+        model = LanguageModel(space, len(problem.class_names), hidden).eval()
         model.load_state_dict({k.removeprefix("model."): x for k, x in tensors.items() if k.startswith("model.")})
         return cls(space, dict(config["counts"]), model)
