@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,15 +20,13 @@ from safetensors.torch import save as save_tensors
 
 from . import __version__
 from .card import card
-from .errors import ArtifactError
+from .errors import ArtifactError, expect
 from .parametrizations.base import Selected, Synthetic
 from .plugins import installed
 from .problem import Preprocessing, Problem
 from .storage import replacing, sha256
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from torch import Tensor
 
 __all__ = ["FORMAT", "Artifact", "open"]
@@ -234,6 +233,7 @@ def open(path: str | PathLike[str]) -> Artifact:
 
     Raises ArtifactError where the folder is none, is incomplete or altered, or of a format that is newer.
     """
+    expect("the artifact", path, (str, PathLike), "its folder")
     path = Path(path)
     manifest = _manifest(path)
     contents = {name: _checked(path, name, digest) for name, digest in manifest["files"].items()}

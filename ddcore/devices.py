@@ -6,13 +6,14 @@ import sys
 
 import torch
 
-from .errors import OptionError
+from .errors import OptionError, expect
 
 __all__ = ["peak_memory", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:i`."""
+    expect("device", name, str, "auto, cpu, cuda or cuda:i")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cpu":

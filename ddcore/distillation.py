@@ -6,9 +6,12 @@ import contextlib
 import copy
 import shutil
 import time
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal
 
 import torch
@@ -18,7 +21,7 @@ from .artifact import Artifact
 from .budget import Budget
 from .devices import peak_memory, resolve_device
 from .distributed import rank
-from .errors import ArtifactError, BudgetError, Diverged, OptionError
+from .errors import ArtifactError, BudgetError, Diverged, OptionError, expect
 from .loop import Callback, Objective
 from .methods.base import Method
 from .methods.coresets import starting_rows
@@ -97,8 +100,12 @@ def distill(
     """
     if (method is None) == (objective is None):
         raise OptionError("give either a method by name or an objective, not both and not neither")
-    if isinstance(problem, str):
-        raise OptionError(f"the problem is given by name: ddcore.load({problem!r}) loads it")
+    expect("problem", problem, Problem, "a problem: ddcore.load(NAME) makes one")
+    expect("method", method, (str, Method, NoneType), "a method's name")
+    expect("preset", preset, str, "a preset's name")
+    expect("options", options, (Mapping, NoneType), "a mapping, such as {'lr': 0.1}")
+    expect("seed", seed, int, "an integer")
+    expect("out", out, (str, PathLike, NoneType), "a folder")
     if resume and out is None:
         raise OptionError("resume=True goes on from the checkpoints of out=: name the folder")
     if method is not None and (synthetic is not None or optimiser is not None):
@@ -162,7 +169,8 @@ def distill(
     )
     began = time.perf_counter()
     try:
-        distilled = work.perform(stages)
+        with contextlib.nullcontext() if partial_ is None else partial_:
+            distilled = work.perform(stages)
     except Diverged as error:
         if work.synthetic is not None:
             error.artifact = result(work.synthetic, work.history)
@@ -186,7 +194,8 @@ def _own_plan(
 
 
 class _Partial:
-    """`OUT.partial`: the resolved options and the last checkpoint, one of each process, of a run that is under way."""
+    """`OUT.partial`: the resolved options and the last checkpoint, one of each process, of a run that is under way. A run that
+    fails before its first checkpoint leaves nothing."""
 
     def __init__(self, out: Path, run: str, *, resume: bool, overwrite: bool) -> None:
         if not out.name:  # the current folder, or the root
@@ -208,8 +217,8 @@ class _Partial:
         if before is not None:
             if before != run:
                 raise OptionError(
-                    f"{self.folder} is of a run with other options ({_difference(before, run)}): "
-                    "resume with the same ones, or start anew without --resume"
+                    f"{self.folder} is of another run ({_difference(before, run)}): resume as it was started, or start anew "
+                    "without --resume"
                 )
         elif rank() == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -227,6 +236,13 @@ class _Partial:
             raise ArtifactError(
                 f"cannot write to {self.folder}: {reason}. Free some space or choose another --out"
             ) from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if failed is not None and not any(self.folder.glob("checkpoint-*")):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, snapshot: Callable[[], dict[str, Any]]) -> None:
         """A checkpoint, at most every 20 seconds."""
@@ -256,6 +272,16 @@ def _text(file: Path) -> str | None:
     return file.read_text("utf-8", "replace") if file.is_file() else None
 
 
-def _difference(a: str, b: str) -> str:
-    lines = [line for line in sorted({*a.splitlines()} ^ {*b.splitlines()}) if line]
-    return "; ".join(lines[:6])
+def _difference(before: str, now: str) -> str:
+    """Of two runs in TOML, by setting: what it was and what it is."""
+    a, b = (_flat(tomllib.loads(run)) for run in (before, now))
+    keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
+    said = [f"{key} was {a.get(key, 'not given')}, is {b.get(key, 'not given')}" for key in keys[:6]]
+    return "; ".join(said) + ("" if len(keys) <= 6 else f"; and {len(keys) - 6} more")
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return flat

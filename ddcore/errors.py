@@ -19,6 +19,7 @@ __all__ = [
     "PluginLoadError",
     "UnknownName",
     "choices",
+    "expect",
 ]
 
 
@@ -75,3 +76,9 @@ def choices(given: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, valid, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return f"{hint} Valid choices: {', '.join(valid)}." if valid else hint
+
+
+def expect(what: str, value: object, kind: type | tuple[type, ...], meant: str) -> None:
+    """Raises OptionError for an argument of another type, where Python's own error would come late and from deep inside."""
+    if not isinstance(value, kind):
+        raise OptionError(f"{what} = {value!r}: expected {meant}")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -20,7 +21,7 @@ from . import fairness
 from .baselines import random_rows, selected_rows, selections
 from .ceilings import Ceiling
 from .devices import resolve_device
-from .errors import DataError, OptionError, UnknownName, choices
+from .errors import DataError, OptionError, UnknownName, choices, expect
 from .inner import fit, optimiser
 from .parametrizations.base import RealRows, Synthetic
 from .plugins import installed
@@ -73,6 +74,10 @@ def evaluate(
     """
     from .artifact import Artifact
 
+    expect("the set", distilled, (Artifact, Synthetic), "an artifact (ddcore.open(FOLDER)) or a synthetic set")
+    expect("problem", problem, (Problem, NoneType), "a problem: ddcore.load(NAME) makes one")
+    expect("seeds", seeds, int, "a number of networks")
+    expect("models", models, (str, Sequence, NoneType), "names of networks")
     method, notes = "set", []
     if isinstance(distilled, Artifact):
         method = distilled.manifest["method"]["name"] or method
@@ -231,6 +236,7 @@ def check(problem: Problem[Any], recipe: Recipe, models: Sequence[str], split: s
     Raises UnknownName for models, NotSupported for an augmentation and DataError for rows that the problem does not have.
     """
     for name in models:
+        expect("model", name, str, "the name of a network")
         if name not in problem.models:
             raise UnknownName(f"no model {name!r} in {problem.name}.{choices(name, problem.models)}")
     if not problem.data.ids(split=split):

@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from .. import __version__
-from ..errors import PluginConflictError, PluginLoadError, UnknownName, choices
+from ..errors import PluginConflictError, PluginLoadError, UnknownName, choices, expect
 from . import spec
 from .marker import GROUP
 from .spec import API, Entry, Kind
@@ -173,4 +174,6 @@ def load(name: str, /, data: str | os.PathLike[str] | None = None, **options: An
     """
     from ..problems import build
 
+    expect("the problem's name", name, str, "a name, such as 'image/digits'")
+    expect("data", data, (str, os.PathLike, NoneType), "a folder or file")
     return build(installed().find("problem", name), data, options)

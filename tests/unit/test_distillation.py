@@ -155,12 +155,39 @@ def test_resuming_what_never_began_starts(tmp_path):
     assert a.manifest["files"] == b.manifest["files"]
 
 
-def test_resuming_with_other_options_is_refused(tmp_path):
+def test_resuming_another_run_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(distillation, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(Killed):
         distill(problem(), "dm", ipc=1, steps=4, out=tmp_path / "a", callbacks=[killing(2)])
-    with pytest.raises(OptionError, match=r"a.partial is of a run with other options \(steps = 4; steps = 5\)"):
+    with pytest.raises(
+        OptionError, match=r"a.partial is of another run \(options.steps was 4, is 5\): resume as it was"
+    ):
         distill(problem(), "dm", ipc=1, steps=5, out=tmp_path / "a", resume=True)
+    with pytest.raises(OptionError, match="method was dm, is random"):
+        distill(problem(), "random", ipc=1, out=tmp_path / "a", resume=True)
     distill(problem(), "dm", ipc=1, steps=5, out=tmp_path / "a")  # anew
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    with pytest.raises(Killed):
+        distill(problem(), "dm", ipc=1, steps=4, out=tmp_path / "a", callbacks=[killing(2)])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": "x"}, "seed = 'x': expected an integer"),
+        ({"options": [1]}, r"options = \[1\]: expected a mapping"),
+        ({"preset": 3}, "preset = 3: expected a preset's name"),
+        ({"out": 3}, "out = 3: expected a folder"),
+        ({"device": 3}, "device = 3: expected auto, cpu, cuda"),
+        ({"method": 3}, "method = 3: expected a method's name"),
+    ],
+)
+def test_arguments_of_another_type_are_one_error(wrong, message):
+    with pytest.raises(OptionError, match=message):
+        distill(problem(), **{"method": "random", "ipc": 1, **wrong})
 
 
 def test_an_artifact_is_not_overwritten_unless_asked(tmp_path):
