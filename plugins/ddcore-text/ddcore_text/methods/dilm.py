@@ -93,7 +93,7 @@ def _written(work: Work[Any], times: int) -> Synthetic[Any]:
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """A small generator, trained from scratch, with few and larger updates."""
-    return {"train_steps": 250, "steps": 40, "lr": 1e-4, "n_syn": 16, "n_real": 64, "inner": 5, "overgenerate": 10}
+    return {"train_steps": 500, "steps": 100, "lr": 1e-4, "n_real": 64, "inner": 5, "overgenerate": 20}
 
 
 DILM = Method(
