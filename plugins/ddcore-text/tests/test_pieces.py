@@ -9,10 +9,10 @@ import pytest
 import torch
 from ddcore_text.augment import Mixup, TokenDropout
 from ddcore_text.batch import Sentences, TextClassification
-from ddcore_text.data import token_space
+from ddcore_text.data import text_data, token_space
 from ddcore_text.heads import head_gradients
 from ddcore_text.kernels import bag_ntk
-from ddcore_text.language_model import LanguageModel, masked_mean_loss
+from ddcore_text.language_model import LanguageModel, corpus_language_model, masked_mean_loss
 from ddcore_text.methods.gradmm import readable
 from ddcore_text.methods.selection import medoids
 from ddcore_text.objectives import GeneratorMatching, NearWords, text_weights
@@ -187,6 +187,18 @@ def test_what_is_sampled_is_words_and_ends_once(space):
         assert n >= 1
         assert set(row[n:]) <= {space.pad}
         assert not space.special & set(row[:n])
+
+
+def test_what_a_trained_model_writes_is_of_its_class(tokens, space):
+    corpus = text_data(tokens().data).corpus
+    model = corpus_language_model(space, corpus, 100)
+    read = [{w for i, text in enumerate(corpus.texts) if corpus.y[i] == g for w in text.split()} for g in range(3)]
+    common = set.intersection(*read)
+    for g in range(3):
+        written = model.sample(torch.full((60,), g), 12, random.Random(0))
+        said = [w for row in written.tolist() for w in space.decode(row).split() if w not in common]
+        assert len(said) > 60  # two or three a text in the corpus
+        assert sum(w in read[g] for w in said) > 0.8 * len(said)
 
 
 def test_a_nucleus_of_one_word_is_the_most_likely_one(space):
