@@ -3,6 +3,7 @@ that are kept near words."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from ddcore.problem import Problem
 from .heads import head_gradients
 from .parametrizations import EmbeddingSequences, GeneratedTexts
 
-__all__ = ["GeneratorMatching", "NearWords", "text_weights"]
+__all__ = ["GeneratorMatching", "NearWords", "text_weights", "trained_on_real"]
 
 
 def text_weights(rates: Tensor, temperature: float) -> Tensor:  # (n,) -> (n,), sum to one
@@ -88,7 +89,7 @@ class NearWords:
     def losses(self, problem: Problem[Any], synthetic: Synthetic[Any], run: Run) -> Iterator[Tensor]:
         assert isinstance(synthetic, EmbeddingSequences), "vectors are matched"
         x, weights = synthetic.x, synthetic.mask.unsqueeze(-1).to(synthetic.x.dtype)
-        net = run.keep("net", lambda rng: self._trained(problem, run))
+        net = run.keep("net", lambda rng: trained_on_real(problem, run.rng, self.before, self.model))
         while True:
             run.boundary()
             dual: Tensor = run.state.setdefault("dual", torch.zeros_like(x))
@@ -107,7 +108,9 @@ class NearWords:
     def _gradient(self, problem: Problem[Any], net: nn.Module, batch: Any) -> Tensor:  # (k, d + 1)
         return head_gradients(net(batch), problem.task.targets(batch)).mean(0)
 
-    def _trained(self, problem: Problem[Any], run: Run) -> nn.Module:
-        net = problem.new_model(run.rng, self.model)
-        batches = ((problem.data.sample(64, rng=run.rng), torch.tensor(1e-3)) for _ in range(self.before))
-        return fit(problem, net, batches, optimiser(net, "adam", 1e-3)).requires_grad_(False)
+
+def trained_on_real(problem: Problem[Any], rng: random.Random, steps: int, model: str | None = None) -> nn.Module:
+    """A network of the zoo after `steps` of Adam on 64 real texts each: what stands for a pretrained one."""
+    net = problem.new_model(rng, model)
+    batches = ((problem.data.sample(64, rng=rng), torch.tensor(1e-3)) for _ in range(steps))
+    return fit(problem, net, batches, optimiser(net, "adam", 1e-3)).requires_grad_(False)

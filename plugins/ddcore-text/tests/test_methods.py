@@ -17,7 +17,15 @@ SMALL = {
     "text/skip-lookup": {"steps": 2, "n_real": 16, "model": "textcnn"},
     "text/vocab-distill": {"steps": 2, "n_real": 16, "model": "textcnn", "relaxation": "gumbel"},
     "text/attention-labels": {"steps": 3, "n_real": 16, "train_steps": 2},
-    "text/dilm": {"steps": 3, "train_steps": 20, "n_syn": 8, "n_real": 8, "inner": 1, "overgenerate": 3},
+    "text/dilm": {
+        "steps": 3,
+        "train_steps": 20,
+        "n_syn": 8,
+        "n_real": 8,
+        "inner": 1,
+        "overgenerate": 3,
+        "judge_steps": 5,
+    },
     "text/gradmm": {"outer": 2, "inner": 2, "n_real": 8, "before": 3, "lm_steps": 20},
     "text/k-medoids": {},
     "text/rank-by-lm": {"train_steps": 20},
@@ -96,6 +104,20 @@ def test_the_most_likely_texts_are_those_of_the_lowest_loss(problem):
         tokens = space.bare(space.encode(problem.data.texts(ids)))
         rates = model.rates(tokens, torch.full((len(ids),), g)).tolist()
         assert chosen[2 * g : 2 * g + 2] == [ids[k] for k in sorted(range(len(ids)), key=rates.__getitem__)[:2]]
+
+
+def test_the_surest_of_the_written_texts_speak_of_their_class(problem):
+    corpus = problem.data.corpus
+    read = [{w for i, text in enumerate(corpus.texts) if corpus.y[i] == g for w in text.split()} for g in range(3)]
+    common = set.intersection(*read)
+
+    def own(surest):  # of the words of one class alone
+        options = {**SMALL["text/dilm"], "train_steps": 60, "overgenerate": 20, "surest": surest, "judge_steps": 100}
+        made = ddcore.distill(problem, "text/dilm", ipc=6, options=options).synthetic(problem)
+        said = [(i // 6, w) for i, row in enumerate(made.readings()) for w in row.text.split() if w not in common]
+        return sum(w in read[g] for g, w in said) / len(said)
+
+    assert own(0.2) > max(own(1.0), 0.8)
 
 
 def test_a_run_is_a_function_of_its_seed(problem):

@@ -34,6 +34,10 @@ class DiLMOptions(Options):
     inner: int = Field(20, ge=1, description="minibatches of real texts between two updates")
     lr_net: float = Field(0.01, gt=0, description="learning rate of that training (SGD, momentum 0.9)")
     overgenerate: int = Field(100, ge=1, description="texts that are written for each one that is kept")
+    surest: float = Field(
+        1.0, gt=0, le=1, description="part of these that is chosen from: those that are surest of their class"
+    )
+    judge_steps: int = Field(200, ge=0, description="training steps of the network that says so (64 real texts each)")
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
@@ -68,32 +72,36 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: DiLMOptions
     objective = GeneratorMatching(options.n_syn, options.n_real, options.temperature, networks)
     adamw = shortened(partial(torch.optim.AdamW, lr=options.lr, weight_decay=0.01), 1.0)
     match = Synthesise(objective, options.steps, adamw, schedule=rate)
-    return Plan((Begin(begin), match, Begin(lambda work: _written(work, options.overgenerate))))
+    return Plan((Begin(begin), match, Begin(lambda work: _written(work, options))))
 
 
-def _written(work: Work[Any], times: int) -> Synthetic[Any]:
-    """The medoids of many written texts, by the mean of their word vectors."""
+def _written(work: Work[Any], options: DiLMOptions) -> Synthetic[Any]:
+    """Of many written texts those that are surely of their class, and of these the medoids by the mean of their word vectors."""
     import torch
 
     from ..models.network import masked_mean
+    from ..objectives import trained_on_real
     from ..parametrizations import GeneratedTexts, WrittenTexts
     from .selection import medoids
 
     made = work.synthetic
     assert isinstance(made, GeneratedTexts)
     space, rng, texts = made.space, work.rng("write"), []
+    judge = trained_on_real(work.problem, work.rng("judge"), options.judge_steps, options.model).eval()
     for g, n in work.counts.items():
-        y = torch.full((n * times,), g, device=work.problem.device)
+        y = torch.full((n * options.overgenerate,), g, device=work.problem.device)
         batch = made.sentences(made.write(y, rng), y)
         assert batch.mask is not None
-        x = masked_mean(space.table.to(batch.x.device)[batch.x], batch.mask)
-        texts += [space.decode(batch.x[i].tolist()) for i in medoids(x, n, rng)[:n]]
+        sure = judge(batch).logits.log_softmax(1)[:, g].argsort(descending=True, stable=True)
+        surest = sure[: max(round(options.surest * len(y)), n)]
+        x = masked_mean(space.table.to(batch.x.device)[batch.x], batch.mask)[surest]
+        texts += [space.decode(batch.x[surest[i]].tolist()) for i in medoids(x, n, rng)]
     return WrittenTexts(space, work.counts, texts)
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
-    """A small generator, trained from scratch, with few and larger updates."""
-    return {"train_steps": 500, "steps": 100, "lr": 1e-4, "n_real": 64, "inner": 5, "overgenerate": 20}
+    """A small generator, trained from scratch, with few and larger updates; what it writes is often of no class."""
+    return {"train_steps": 500, "steps": 100, "lr": 1e-4, "n_real": 64, "inner": 5, "overgenerate": 40, "surest": 0.25}
 
 
 DILM = Method(
