@@ -128,7 +128,7 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer rounds with larger updates, from real texts; a weaker pull, since the table's vectors are of unit scale, and fewer
     words to choose from, since a corpus has a tenth of a checkpoint's."""
-    short = {"outer": 8, "inner": 15, "n_real": 64, "before": 60, "lm_steps": 250}
+    short = {"outer": 24, "inner": 15, "n_real": 64, "before": 60, "lm_steps": 250}
     return {**short, "lr": 0.05, "rho": 0.002, "top_k": 5, "start": "real"}
 
 
