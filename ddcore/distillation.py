@@ -194,8 +194,8 @@ def _own_plan(
 
 
 class _Partial:
-    """`OUT.partial`: the resolved options and the last checkpoint, one of each process, of a run that is under way. A run that
-    fails before its first checkpoint leaves nothing."""
+    """`OUT.partial`: the resolved options and the last checkpoint, one of each process, of a run that is under way. What
+    fails before its first checkpoint leaves nothing; what is stopped by hand leaves its options."""
 
     def __init__(self, out: Path, run: str, *, resume: bool, overwrite: bool) -> None:
         if not out.name:  # the current folder, or the root
@@ -241,7 +241,7 @@ class _Partial:
         pass
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        if failed is not None and not any(self.folder.glob("checkpoint-*")):
+        if failed and issubclass(failed, Exception) and not any(self.folder.glob("checkpoint-*")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, snapshot: Callable[[], dict[str, Any]]) -> None:
