@@ -26,7 +26,15 @@ SMALL = {
         "overgenerate": 3,
         "judge_steps": 5,
     },
-    "text/gradmm": {"outer": 2, "inner": 2, "n_real": 8, "before": 3, "lm_steps": 20},
+    "text/gradmm": {
+        "outer": 2,
+        "inner": 2,
+        "n_real": 8,
+        "before": 3,
+        "lm_steps": 20,
+        "overgenerate": 3,
+        "judge_steps": 5,
+    },
     "text/k-medoids": {},
     "text/rank-by-lm": {"train_steps": 20},
 }
@@ -106,14 +114,21 @@ def test_the_most_likely_texts_are_those_of_the_lowest_loss(problem):
         assert chosen[2 * g : 2 * g + 2] == [ids[k] for k in sorted(range(len(ids)), key=rates.__getitem__)[:2]]
 
 
-def test_the_surest_of_the_written_texts_speak_of_their_class(problem):
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("text/dilm", {"train_steps": 60}),
+        ("text/gradmm", {"outer": 1, "inner": 40, "lr": 0.2, "rho": 1e-4, "top_k": 20}),
+    ],
+)
+def test_the_surest_of_the_written_texts_speak_of_their_class(problem, method, options):
     corpus = problem.data.corpus
     read = [{w for i, text in enumerate(corpus.texts) if corpus.y[i] == g for w in text.split()} for g in range(3)]
     common = set.intersection(*read)
 
     def own(surest):  # of the words of one class alone
-        options = {**SMALL["text/dilm"], "train_steps": 60, "overgenerate": 20, "surest": surest, "judge_steps": 100}
-        made = ddcore.distill(problem, "text/dilm", ipc=6, options=options).synthetic(problem)
+        chosen = {"overgenerate": 20, "surest": surest, "judge_steps": 100}
+        made = ddcore.distill(problem, method, ipc=6, options={**SMALL[method], **options, **chosen}).synthetic(problem)
         said = [(i // 6, w) for i, row in enumerate(made.readings()) for w in row.text.split() if w not in common]
         return sum(w in read[g] for g, w in said) / len(said)
 

@@ -318,6 +318,13 @@ def test_words_are_projected_to_themselves(space):
         e = model.table[token].view(1, 1, -1)
 
 
+def test_medoids_of_rows_that_are_mostly_equal_are_as_many_as_asked_for():
+    x = torch.tensor([[0.0], [0.0], [0.0], [1.0], [0.0]])
+    found = medoids(x, 3, random.Random(0))
+    assert 3 in found
+    assert len(set(found)) == 3
+
+
 def test_medoids_are_the_rows_nearest_to_separate_clusters():
     centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
     x = torch.cat([c + 0.1 * noise(15, 2, seed=k) for k, c in enumerate(centres)])

@@ -79,10 +79,9 @@ def _written(work: Work[Any], options: DiLMOptions) -> Synthetic[Any]:
     """Of many written texts those that are surely of their class, and of these the medoids by the mean of their word vectors."""
     import torch
 
-    from ..models.network import masked_mean
     from ..objectives import trained_on_real
     from ..parametrizations import GeneratedTexts, WrittenTexts
-    from .selection import medoids
+    from .selection import sure_medoids
 
     made = work.synthetic
     assert isinstance(made, GeneratedTexts)
@@ -91,11 +90,8 @@ def _written(work: Work[Any], options: DiLMOptions) -> Synthetic[Any]:
     for g, n in work.counts.items():
         y = torch.full((n * options.overgenerate,), g, device=work.problem.device)
         batch = made.sentences(made.write(y, rng), y)
-        assert batch.mask is not None
-        sure = judge(batch).logits.log_softmax(1)[:, g].argsort(descending=True, stable=True)
-        surest = sure[: max(round(options.surest * len(y)), n)]
-        x = masked_mean(space.table.to(batch.x.device)[batch.x], batch.mask)[surest]
-        texts += [space.decode(batch.x[surest[i]].tolist()) for i in medoids(x, n, rng)]
+        chosen = sure_medoids(judge, space.table, batch, g, n, options.surest, rng)
+        texts += [space.decode(batch.x[i].tolist()) for i in chosen]
     return WrittenTexts(space, work.counts, texts)
 
 

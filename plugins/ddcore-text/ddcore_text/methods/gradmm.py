@@ -46,6 +46,11 @@ class GradMMOptions(Options):
     )
     lm_steps: int = Field(400, ge=0, description="training steps of the language model (32 real texts each)")
     start: Literal["real", "noise"] = Field("noise", description="where the set starts: random real texts, or noise")
+    overgenerate: int = Field(1, ge=1, description="texts that are made for each one that is kept")
+    surest: float = Field(
+        1.0, gt=0, le=1, description="part of these that is chosen from: those that are surest of their class"
+    )
+    judge_steps: int = Field(200, ge=0, description="training steps of the network that says so (64 real texts each)")
     model: str | None = Field(None, description="network of the problem's zoo; its first by default")
 
 
@@ -74,39 +79,46 @@ def readable(
 
 
 def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptions) -> Plan:
-    """The start; rounds of matching and projecting; the words."""
+    """The start; rounds of matching and projecting; the words, and which texts are kept."""
     import torch
 
-    from ddcore.methods.coresets import starting_rows
     from ddcore.methods.plan import Plan, Synthesise
+    from ddcore.parametrizations import Selected
 
     from ..data import text_data, token_space
     from ..language_model import corpus_language_model
-    from ..objectives import NearWords
+    from ..objectives import NearWords, trained_on_real
     from ..parametrizations import EmbeddingSequences, WrittenTexts
     from .begin import Begin, shortened
+    from .selection import sure_medoids
 
     space = token_space(problem)
 
-    def words(work: Work[Any], synthetic: EmbeddingSequences, x: Tensor) -> Tensor:  # (n, t)
-        model = corpus_language_model(space, text_data(work.problem.data).corpus, options.lm_steps).to(x.device)
-        y = torch.tensor([g for g, n in synthetic.counts.items() for _ in range(n)], device=x.device)
-        with torch.no_grad():
-            return readable(space, model, x, synthetic.mask, y, options.top_k)
+    def real(work: Work[Any]) -> Synthetic[Any]:
+        data, rng = work.problem.data, work.rng("select")
+        many = {g: max(min(n * options.overgenerate, len(data.ids(g))), n) for g, n in work.counts.items()}
+        return work.problem.synthetic(many, Selected.random(data, many, rng).batch(), work.rng("start"))
 
     def noise(work: Work[Any]) -> Synthetic[Any]:
-        made = work.problem.synthetic(work.counts, None, work.rng("start"))
+        many = {g: n * options.overgenerate for g, n in work.counts.items()}
+        made = work.problem.synthetic(many, None, work.rng("start"))
         assert isinstance(made, EmbeddingSequences)
         t = min(options.words, space.room)
         x = made.x.detach()[:, :t]
         x, mask = space.framed(x, torch.ones(x.shape[:2], dtype=torch.bool))
-        return EmbeddingSequences(work.counts, x, mask)
+        return EmbeddingSequences(many, x, mask)
+
+    def words(work: Work[Any], x: Tensor) -> Tensor:  # (n, t)
+        made = work.synthetic
+        assert isinstance(made, EmbeddingSequences)
+        model = corpus_language_model(space, text_data(work.problem.data).corpus, options.lm_steps).to(x.device)
+        y = torch.tensor([g for g, n in made.counts.items() for _ in range(n)], device=x.device)
+        with torch.no_grad():
+            return readable(space, model, x, made.mask, y, options.top_k)
 
     def objective(work: Work[Any]) -> NearWords:
-        synthetic = work.synthetic
-        assert isinstance(synthetic, EmbeddingSequences)
         return NearWords(
-            lambda v: space.table.to(v)[words(work, synthetic, v)],
+            lambda v: space.table.to(v)[words(work, v)],
             inner=options.inner,
             rho=options.rho,
             n_real=options.n_real,
@@ -115,21 +127,29 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
         )
 
     def written(work: Work[Any]) -> Synthetic[Any]:
-        synthetic = work.synthetic
-        assert isinstance(synthetic, EmbeddingSequences)
-        ids = words(work, synthetic, synthetic.x.detach())
-        return WrittenTexts(space, work.counts, [space.decode(row) for row in ids.tolist()])
+        vectors, rng, texts = work.synthetic, work.rng("write"), []
+        assert isinstance(vectors, EmbeddingSequences)
+        made = WrittenTexts(
+            space, vectors.counts, [space.decode(row) for row in words(work, vectors.x.detach()).tolist()]
+        )
+        judge = trained_on_real(work.problem, work.rng("judge"), options.judge_steps, options.model).eval()
+        for g, n in work.counts.items():
+            ids = made.ids(g)
+            chosen = sure_medoids(judge, space.table, made.batch(g), g, n, options.surest, rng)
+            texts += [made.texts[ids[i]] for i in chosen]
+        return WrittenTexts(space, work.counts, texts)
 
-    start = starting_rows("real") if options.start == "real" else (Begin(noise),)
     adam = shortened(partial(torch.optim.Adam, lr=options.lr), options.clip)
-    return Plan((*start, Synthesise(objective, options.outer * options.inner, adam), Begin(written)))
+    start = Begin(real if options.start == "real" else noise)
+    return Plan((start, Synthesise(objective, options.outer * options.inner, adam), Begin(written)))
 
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer rounds with larger updates, from real texts; a weaker pull, since the table's vectors are of unit scale, and fewer
-    words to choose from, since a corpus has a tenth of a checkpoint's."""
+    words to choose from, since a corpus has a tenth of a checkpoint's. Ten texts for each, since many lose their class."""
     short = {"outer": 24, "inner": 15, "n_real": 64, "before": 60, "lm_steps": 250}
-    return {**short, "lr": 0.05, "rho": 0.002, "top_k": 5, "start": "real"}
+    chosen = {"overgenerate": 10, "surest": 0.25}
+    return {**short, **chosen, "lr": 0.05, "rho": 0.002, "top_k": 5, "start": "real"}
 
 
 GRADMM = Method(

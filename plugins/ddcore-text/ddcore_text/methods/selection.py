@@ -16,15 +16,16 @@ from .shared import as_it_is
 if TYPE_CHECKING:
     import random
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ddcore.methods.plan import Plan
     from ddcore.parametrizations import Selected
     from ddcore.problem import Problem
+    from ddcore.rows import Rows
 
     from ..data import TextData
 
-__all__ = ["K_MEDOIDS", "RANK_BY_LM", "medoids"]
+__all__ = ["K_MEDOIDS", "RANK_BY_LM", "medoids", "sure_medoids"]
 
 
 class KMedoidsOptions(Options):
@@ -44,19 +45,37 @@ class RankByLMOptions(Options):
 
 
 def medoids(x: Tensor, k: int, rng: random.Random) -> list[int]:  # (n, d)
-    """k-means (k-means++, 300 iterations, one start), then of each cluster the row nearest to its mean."""
+    """k-means (k-means++, 300 iterations, one start), then of each cluster the row nearest to its mean. Where fewer than k rows
+    differ, the first of the others too."""
     import numpy as np
     from sklearn.cluster import KMeans
 
     points = x.double().cpu().numpy()
     if k >= len(points):
         return list(range(len(points)))
-    fitted = KMeans(k, n_init=1, max_iter=300, random_state=rng.getrandbits(31)).fit(points)
+    distinct = len(np.unique(points, axis=0))
+    fitted = KMeans(min(k, distinct), n_init=1, max_iter=300, random_state=rng.getrandbits(31)).fit(points)
     found = []
-    for j in range(k):
+    for j in np.unique(fitted.labels_):
         own = np.flatnonzero(fitted.labels_ == j)
         found.append(int(own[np.square(points[own] - points[own].mean(0)).sum(1).argmin()]))
-    return found
+    return found + [i for i in range(len(points)) if i not in found][: k - len(found)]
+
+
+def sure_medoids(
+    judge: nn.Module, table: Tensor, texts: Rows, g: int, k: int, part: float, rng: random.Random
+) -> list[int]:
+    """Of the `part` of the texts (k at least) that `judge` is surest are of class g, the medoids by the mean of their vectors in
+    `table` (V, d)."""
+    from ..batch import Sentences
+    from ..models.network import masked_mean
+
+    assert isinstance(texts, Sentences)
+    assert texts.mask is not None
+    said = judge(texts).logits.log_softmax(1)[:, g]
+    surest = said.argsort(descending=True, stable=True)[: max(round(part * len(said)), k)]
+    x = masked_mean(table.to(texts.x.device)[texts.x], texts.mask)[surest]
+    return surest[medoids(x, k, rng)].tolist()  # type: ignore[no-any-return]
 
 
 def _vectors(data: TextData, encoder: str) -> Tensor:  # (n, d), of all texts
