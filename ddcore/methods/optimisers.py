@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["clipped", "per_group"]
+__all__ = ["clipped", "directed", "per_group"]
 
 
 def per_group(
@@ -44,6 +44,28 @@ def clipped(
     def build(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         opt = make([{**group, "norm": None} for group in groups])
         opt.register_step_pre_hook(clip)
+        return opt
+
+    return build
+
+
+def directed(make: Callable[[Any], torch.optim.Optimizer]) -> Callable[[Any], torch.optim.Optimizer]:
+    """An optimiser that is given the direction of each group's gradient alone, of norm 1. Long trainings have a gradient in some
+    updates that is a hundred times as long as in others, and Adam then hardly moves for as many updates."""
+    import torch
+
+    def direct(opt: torch.optim.Optimizer, *_: Any) -> None:
+        for group in opt.param_groups:
+            norms = [p.grad.norm() for p in group["params"] if p.grad is not None]
+            if norms:
+                length = torch.stack(norms).norm().clamp_min(torch.finfo(norms[0].dtype).tiny)
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.div_(length)
+
+    def build(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        opt = make(groups)
+        opt.register_step_pre_hook(direct)
         return opt
 
     return build

@@ -67,6 +67,7 @@ def _features(problem: Problem[Any]) -> tuple[Stage, ...]:
 
 def _matching(problem: Problem[Any], options: SFGCOptions, make: Any, ready: Any, lr_labels: float = 0.0) -> Stage:
     """The updates of the set; its best state by kernel regression is the result."""
+    from ddcore.methods.optimisers import directed
     from ddcore.methods.plan import Synthesise
 
     from ..kernels.linear import Propagated
@@ -77,7 +78,7 @@ def _matching(problem: Problem[Any], options: SFGCOptions, make: Any, ready: Any
         return BestOnVal(make(work.results["experts"]), kernel, options.score_every)
 
     adam = feature_adam(problem, options.lr, labels=lr_labels, step_size=options.lr_step_size)
-    return Synthesise(objective, options.steps, adam, ready=ready)
+    return Synthesise(objective, options.steps, directed(adam), ready=ready)
 
 
 def _learn_step_size(options: SFGCOptions, work: Work[Any], synthetic: Synthetic[Any]) -> None:
