@@ -56,12 +56,11 @@ def directed(make: Callable[[Any], torch.optim.Optimizer]) -> Callable[[Any], to
 
     def direct(opt: torch.optim.Optimizer, *_: Any) -> None:
         for group in opt.param_groups:
-            norms = [p.grad.norm() for p in group["params"] if p.grad is not None]
-            if norms:
-                length = torch.stack(norms).norm().clamp_min(torch.finfo(norms[0].dtype).tiny)
-                for p in group["params"]:
-                    if p.grad is not None:
-                        p.grad.div_(length)
+            grads = [p.grad for p in group["params"] if p.grad is not None]
+            if grads:
+                length = torch.stack([g.norm() for g in grads]).norm()
+                for g in grads:
+                    g.div_(length.clamp_min(torch.finfo(g.dtype).tiny))
 
     def build(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         opt = make(groups)
