@@ -1,10 +1,11 @@
-"""Caches of a test's own, and one thread: the tensors are small."""
+"""What the tests share: caches of their own, one thread, for the tensors are small, and a problem with a set."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import toys
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +22,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def pair():
+    return toys.case("image", start=True)
