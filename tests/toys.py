@@ -16,6 +16,7 @@ from ddcore.rows import Classification, RowData, Rows, row_set
 from ddcore.seeds import generator
 
 RECIPE = Recipe("toy@1", epochs=20, size=64, lr=0.1)
+SHORT = Recipe("short@1", epochs=8, size=4, lr=0.1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -66,6 +67,15 @@ def roll(batch: Rows, seed: int) -> Rows:
 def ntk(a: Rows, b: Rows) -> Tensor:  # (n, m)
     """Of an infinitely wide network of one hidden layer; users, too, have an `x`."""
     return FullyConnected()(a.x.flatten(1), b.x.flatten(1))
+
+
+class Auc(Classification):
+    metrics = (Metric("auc"),)
+
+    def score(self, pairs):
+        x, y = zip(*((o.logits[:, 0], b.y == 0) for o, b in pairs))
+        x, y = torch.cat(x), torch.cat(y)
+        return {"auc": (x[y][:, None] > x[~y][None]).float().mean().item()}
 
 
 def image(**changes: object) -> Problem[Rows]:

@@ -1,4 +1,4 @@
-"""Training on a set written out in plain autograd, and what trajectory matching is compared with it on."""
+"""Training on a set written out in plain autograd, and what trajectory matching and meta-learning are compared with it on."""
 
 import random
 
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 import toys
 from torch import nn
+from torch.func import functional_call
 
 from ddcore.distillation import resolve_method
 from ddcore.experts import Trajectory
@@ -126,6 +127,40 @@ def sgd(lr=1.0, lr_step=0.1):
     return lambda groups: torch.optim.SGD(
         [{**g, "lr": lr_step if g["name"] == "step_size" else lr} for g in groups], momentum=0.5
     )
+
+
+def double(blocks=2, steps=5):
+    """A picture problem in float64 without augmentation, and a set on it that prescribes its training (none with 0 steps)."""
+    seen = toys.recorded()
+    s = toys.case("image", start=True)[1].double()
+    with torch.no_grad():
+        s.x.add_(0.1 * torch.randn(s.x.shape, generator=torch.Generator().manual_seed(2)))
+    if steps:
+        s.prescribe(steps, blocks, 0.1)
+        with torch.no_grad():
+            s.log_step_size.add_(torch.linspace(0, 0.5, steps))
+    return seen, s
+
+
+def loss_of(net, theta, x, y):
+    return torch.nn.functional.cross_entropy(functional_call(net, theta, (toys.Rows(x, y),)).logits, y)
+
+
+def soft_loss_of(net, theta, x, y):
+    """Cross-entropy of probabilities y."""
+    return -(y * functional_call(net, theta, (toys.Rows(x),)).logits.log_softmax(1)).sum(1).mean()
+
+
+def trained_by_hand(net, s, rows, etas, momentum=0.0, soft=None):
+    """SGD written out, with the graph of every step; towards the probabilities `soft` where there are some."""
+    y = torch.tensor([0, 0, 1, 1, 2, 2]) if soft is None else soft
+    theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
+    of = loss_of if soft is None else soft_loss_of
+    for ids, eta in zip(rows, etas, strict=True):
+        g = torch.autograd.grad(of(net, theta, s.x[ids], y[ids]), theta.values(), create_graph=True)
+        v = {k: d + momentum * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
+        theta = {k: theta[k] - eta * v[k] for k in theta}
+    return theta
 
 
 CHEAP = {"steps": 4, "syn_steps": 3, "experts": 2, "train_epochs": 3, "max_start_epoch": 2, "batch_train": 8}

@@ -1,10 +1,15 @@
-"""Caches of a test's own, and one thread: the tensors are small."""
+"""What the tests share: caches of their own, one thread, for the tensors are small, a problem with a set, and what sweeps do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import toys
+
+from ddcore import comparison
+from ddcore.errors import UnknownName
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +26,39 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def pair():
+    return toys.case("image", start=True)
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The toy pictures under their name, with a protocol of six epochs; the options they were asked for."""
+    asked = []
+
+    def load(name, data=None, **options):
+        if name != "image/toy":
+            raise UnknownName(f"no problem {name!r}")
+        asked.append((data, options))
+        problem = toys.image()
+        return replace(problem, name=name, recipe=replace(problem.recipe, epochs=6), options=options)
+
+    monkeypatch.setattr(comparison, "load", load)
+    comparison._problem.cache_clear()
+    yield asked
+    comparison._problem.cache_clear()
+
+
+@pytest.fixture
+def distilled(monkeypatch):
+    """How often each method was run."""
+    runs, real = [], comparison.distill
+
+    def distill(problem, method, **arguments):
+        runs.append(method)
+        return real(problem, method, **arguments)
+
+    monkeypatch.setattr(comparison, "distill", distill)
+    return runs

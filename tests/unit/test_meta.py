@@ -1,8 +1,6 @@
-"""Meta-learning: gradients through training, sets that prescribe it, windows, labels alone."""
+"""Meta-learning: gradients through training, windows at its end, labels alone."""
 
 import copy
-import json
-import math
 import random
 from dataclasses import replace
 from functools import partial
@@ -11,38 +9,16 @@ import pytest
 import torch
 import toys
 from torch.func import functional_call
+from unrolled import double, loss_of, trained_by_hand
 
-import ddcore
-from ddcore.artifact import Artifact
-from ddcore.distillation import resolve_method
-from ddcore.errors import NotSupported, OptionError
-from ddcore.evaluation import evaluate, train
 from ddcore.inner import unroll
 from ddcore.labels import probabilities
 from ddcore.loop import Run, optimise
-from ddcore.methods.meta_learning import DDOptions
-from ddcore.methods.optimisers import clipped
-from ddcore.methods.plan import Work
 from ddcore.objectives.meta import BackpropThroughTraining
 from ddcore.objectives.networks import Fresh, Pool, TrainedOnSet
-from ddcore.parametrizations import Selected
-from ddcore.seeds import stream
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
 DRAWN = {"n_real": 16, "networks": TrainedOnSet(outer=2, lr=0.1)}
-
-
-def double(blocks=2, steps=5):
-    """A picture problem in float64 without augmentation, and a set on it that prescribes its training (none with 0 steps)."""
-    seen = toys.recorded()
-    s = toys.case("image", start=True)[1].double()
-    with torch.no_grad():
-        s.x.add_(0.1 * torch.randn(s.x.shape, generator=torch.Generator().manual_seed(2)))
-    if steps:
-        s.prescribe(steps, blocks, 0.1)
-        with torch.no_grad():
-            s.log_step_size.add_(torch.linspace(0, 0.5, steps))
-    return seen, s
 
 
 def update(objective, seen, s, seed=0):
@@ -56,27 +32,6 @@ def update(objective, seen, s, seed=0):
         dict(zip((n for n, p in s.named_parameters() if p.requires_grad), found, strict=True)),
         updates,
     )
-
-
-def loss_of(net, theta, x, y):
-    return torch.nn.functional.cross_entropy(functional_call(net, theta, (toys.Rows(x, y),)).logits, y)
-
-
-def soft_loss_of(net, theta, x, y):
-    """Cross-entropy of probabilities y."""
-    return -(y * functional_call(net, theta, (toys.Rows(x),)).logits.log_softmax(1)).sum(1).mean()
-
-
-def trained_by_hand(net, s, rows, etas, momentum=0.0, soft=None):
-    """SGD written out, with the graph of every step; towards the probabilities `soft` where there are some."""
-    y = torch.tensor([0, 0, 1, 1, 2, 2]) if soft is None else soft
-    theta, v = {k: p.detach().requires_grad_() for k, p in net.named_parameters()}, {}
-    of = loss_of if soft is None else soft_loss_of
-    for ids, eta in zip(rows, etas, strict=True):
-        g = torch.autograd.grad(of(net, theta, s.x[ids], y[ids]), theta.values(), create_graph=True)
-        v = {k: d + momentum * v.get(k, 0.0) for k, d in zip(theta, g, strict=True)}
-        theta = {k: theta[k] - eta * v[k] for k in theta}
-    return theta
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -207,85 +162,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# a set that prescribes its training
-
-
-def test_a_set_prescribes_blocks_in_a_fixed_order():
-    _, s = double(blocks=2, steps=3)
-    assert [s.order(t, seed, size) for t, seed, size in ((0, 1, None), (1, 2, 1), (2, 3, 5))] == [
-        [0, 2, 4],
-        [1, 3, 5],
-        [0, 2, 4],
-    ]
-    assert [s.epoch(t, 256) for t in range(4)] == [0, 0, 1, 1]
-    assert s.log_step_size.shape == (3,)
-    assert [s.step_size(t).item() for t in (3, 4)] == [s.step_size(t).item() for t in (0, 1)]
-    assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
-    uneven = Selected(toys.image().data, {0: [0], 1: [1, 4, 7]}).prescribe(4, 2)
-    assert [uneven.order(t, 0, None) for t in range(2)] == [[0, 1, 3], [2]]
-    for blocks in (0, 4):
-        with pytest.raises(OptionError, match=f"{blocks} blocks of 3 rows a group: give 1 to that many"):
-            uneven.prescribe(4, blocks)
-
-
-def test_evaluation_replays_what_was_learned():
-    """Whatever the protocol: neither its rule, nor its length, rate, decay or augmentation."""
-    seen, s = double()
-    recipe = replace(toys.RECIPE, rule="adam", lr=0.5, epochs=7, size=2, weight_decay=0.1, augment="train")
-    found = dict(train(seen.problem, s, recipe, 3).named_parameters())
-    net = seen.networks[-1]
-    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), seen.problem.new_model(
-        stream(3, "evaluate", None)).parameters(), strict=True))  # fmt: skip
-    assert not seen.seeds
-    expected = trained_by_hand(
-        net, s, [[0, 2, 4], [1, 3, 5], [0, 2, 4], [1, 3, 5], [0, 2, 4]], s.log_step_size.exp().tolist()
-    )
-    for k, p in found.items():
-        assert not torch.equal(p, dict(net.named_parameters())[k])
-        assert torch.allclose(p, expected[k], rtol=1e-10, atol=1e-14)
-
-
-def test_a_report_says_that_a_set_was_replayed():
-    _, s = toys.case("image", start=True)
-    report = evaluate(s.prescribe(4, 2), toys.image(), seeds=1)
-    assert report.notes == (
-        "Note: the set prescribes its own training, 4 steps of plain SGD, which is replayed; random rows and all rows "
-        "are trained by toy@1.",
-    )
-    assert not evaluate(toys.case("image", start=True)[1], toys.image(), seeds=1).notes
-
-
-@pytest.mark.parametrize("kind", ["rows", "labels", "selected"])
-def test_order_and_step_sizes_come_back_from_the_artifact(kind, tmp_path):
-    problem, s = toys.case("image", start=True)
-    if kind == "labels":
-        s.learn_labels("probabilities", torch.full((6, 3), 1 / 3))
-    if kind == "selected":
-        s = Selected(problem.data, {0: [0, 3], 1: [1, 4], 2: [2, 5]})
-    s.prescribe(6, 2, 0.03)
-    with torch.no_grad():
-        s.log_step_size.add_(torch.randn(6))
-    made = Artifact.of(problem, s, method={"name": "dd", "paper": ""}, budget={"ipc": 2}, seed=0)
-    made.save(tmp_path / "set")
-    opened = ddcore.open(tmp_path / "set")
-    again = opened.synthetic(problem)
-    assert (again.train_steps, again.blocks, opened.manifest["train_steps"]) == (6, 2, 6)
-    assert opened.manifest["step_sizes"] == pytest.approx([s.step_size(t).item() for t in range(6)])
-    plain = problem.training_with(None)
-    for t in range(6):
-        (a, eta), (b, again_eta) = (one.train_batch(plain, t, 5) for one in (s, again))
-        assert torch.equal(a.x, b.x)
-        assert torch.equal(problem.task.targets(a), problem.task.targets(b))
-        assert torch.equal(eta, again_eta)
-    ends = [train(problem, one, toys.RECIPE, 1).state_dict() for one in (s, again)]
-    assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
-    card = opened.files["README.md"].decode()
-    assert "6 steps of plain SGD" in card
-    assert "`t % 2`" in card
-    assert json.loads(json.dumps(again.config())) == opened.manifest["parametrization"]["config"]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # RaT-BPTT and the inner rules
 
 
@@ -390,127 +266,6 @@ def test_without_momentum_rtp_is_dd():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# the methods
-
-
-def stages(name, problem, counts=None, **options):
-    method = resolve_method(name, problem)
-    counts = counts or {0: 2, 1: 2, 2: 2}
-    return counts, method.plan(problem, counts, method.resolve(problem, counts, "quick", options))
-
-
-def made_by(name, problem, **options):
-    counts, plan = stages(name, problem, **options)
-    work = Work(problem, counts)
-    return work.perform(plan), work.history
-
-
-CHEAP = {"steps": 3, "n_real": 16}
-
-
-def test_dd_learns_rows_and_one_step_size_a_step():
-    s, history = made_by("dd", toys.image(), **CHEAP, epochs=2, step_size=0.2)
-    assert (s.train_steps, s.blocks, len(history)) == (4, 2, 3)
-    assert [g["name"] for g in s.param_groups()] == ["rows", "step_size"]
-    assert all(s.step_size(t).item() != pytest.approx(0.2, rel=1e-3) for t in range(4))
-    whole, _ = made_by("dd", toys.image(), **CHEAP, epochs=2, per_step=2)
-    assert (whole.train_steps, whole.blocks) == (2, 1)
-
-
-@pytest.mark.parametrize("size", [1.0, 0.01, 100.0])  # of the rows: large ones diverge at the first step sizes
-def test_a_searched_step_size_is_half_the_best_power_of_two(size):
-    problem = toys.image()
-    problem = replace(problem, data=copy.copy(problem.data))
-    problem.data.x = size * problem.data.x
-    plan = resolve_method("dd", problem).plan(
-        problem, {0: 2, 1: 2, 2: 2}, DDOptions(steps=1, start="real", step_size="searched")
-    )
-    *_, stage = plan.stages
-    work = Work(problem, {0: 2, 1: 2, 2: 2})
-    work.synthetic = problem.synthetic(
-        work.counts, Selected.random(problem.data, work.counts, stream(0)).batch(), stream(1)
-    )
-    stage.ready(work, work.synthetic)
-    found = work.synthetic.step_size().item()
-
-    rng = work.rng("step size")
-    net, real = problem.new_model(rng), problem.data.sample(1024, rng=rng)
-    start = {k: p.detach() for k, p in net.named_parameters()}
-
-    def loss(eta):
-        work.synthetic.start_step_size(eta)
-        end = unroll(problem, net, start, work.synthetic, steps=work.synthetic.train_steps, seed=0)
-        return problem.loss(net, real, {**start, **end}).nan_to_num(float("inf")).item()
-
-    assert math.log2(found).is_integer()
-    assert loss(2 * found) <= min(loss(found), loss(4 * found))
-
-
-def test_sldd_learns_labels():
-    dd, _ = made_by("dd", toys.image(), **CHEAP)
-    sldd, _ = made_by("sldd", toys.image(), **CHEAP)
-    assert [g["name"] for g in sldd.param_groups()] == ["rows", "labels", "step_size"]
-    soft = sldd.batch().y
-    assert torch.allclose(soft.sum(1), torch.ones(6))
-    assert (soft[0] - torch.tensor([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3])).abs().max() > 1e-3
-    assert not torch.allclose(sldd.x, dd.x)
-
-
-def test_labels_that_cannot_be_learned_are_refused():
-    for name in ("graph", "text", "recommender"):
-        for method in ("sldd", "ld"):
-            with pytest.raises(
-                NotSupported, match=f"{method} has no meaning on {name}/toy: its sets cannot learn labels"
-            ):
-                ddcore.distill(toys.ALL[name](), method, ipc=2, options=CHEAP)
-
-
-def test_rat_bptt_and_rtp_leave_evaluation_to_the_protocol():
-    for name in ("rat-bptt", "rtp"):
-        s, history = made_by(name, toys.image(), **CHEAP, unroll=3)
-        assert s.train_steps is None
-        assert [g["name"] for g in s.param_groups()] == ["rows"]
-        assert len(history) == 3
-
-
-def test_the_networks_of_rat_bptt_and_rtp_train_at_their_own_rate():
-    """The loss of the first update is that of a network trained by torch's own optimiser."""
-    rules = {"rat-bptt": (torch.optim.Adam, {"eps": 1e-8}), "rtp": (torch.optim.SGD, {"momentum": 0.9})}
-    for name, (rule, how) in rules.items():
-        seen = toys.recorded()
-        options = {"steps": 1, "n_real": 16, "unroll": 4, "step_size": 0.01}
-        _, plan = stages(name, seen.problem, **options, **({"window": 4} if name == "rat-bptt" else {}))
-        work = Work(seen.problem, {0: 2, 1: 2, 2: 2}, seed=3)
-        starts = []
-        (select, synthesise) = plan.stages
-        inner = synthesise.ready
-        ready = lambda work, s: (starts.append(s.x.detach().clone()), inner(work, s))  # noqa: E731
-        work.perform(replace(plan, stages=(select, replace(synthesise, ready=ready))))
-        net, real = seen.networks[-1], seen.data.taken[-1]
-        opt = rule(net.parameters(), lr=0.01, **how)
-        for _ in range(4):
-            opt.zero_grad()
-            seen.problem.loss(net, toys.Rows(starts[0], torch.tensor([0, 0, 1, 1, 2, 2]))).backward()
-            opt.step()
-        loss = seen.problem.loss(net, toys.Rows(seen.data.x[real], seen.data.y[real]))
-        assert work.history[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
-
-
-def test_a_gradient_that_jumps_is_shortened():
-    """The average of the norms so far, the present one included; twice that at the most."""
-    p = torch.nn.Parameter(torch.zeros(4))
-    opt = clipped(partial(torch.optim.SGD, lr=1.0), 2.0)([{"name": "rows", "params": [p]}])
-    for size, stepped in ((1.0, 1.0), (1.5, 1.5), (100.0, 2 * (0.9 * 1.05 + 10.0)), (0.1, 0.1)):
-        before = p.detach().clone()
-        p.grad = torch.full((4,), size / 2)  # a norm of `size`
-        opt.step()
-        assert (before - p.detach()).norm().item() == pytest.approx(stepped, rel=1e-5)
-    again = clipped(partial(torch.optim.SGD, lr=1.0), 2.0)([{"name": "rows", "params": [p]}])
-    again.load_state_dict(copy.deepcopy(opt.state_dict()))
-    assert again.param_groups[0]["norm"] == opt.param_groups[0]["norm"] > 0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # labels alone
 
 
@@ -557,19 +312,3 @@ def test_ld_whose_networks_are_not_trained_is_dd_on_labels():
     assert torch.equal(found[0][0], found[1][0])
     assert found[0][1] == found[1][1]
     assert len(set(found[0][1])) == 3
-
-
-def test_ld_moves_labels_and_leaves_rows_untouched():
-    problem = toys.image()
-    counts, plan = stages("ld", problem, steps=30, n_real=32, lr=0.2)
-    work = Work(problem, counts)
-    s = work.perform(plan)
-    real = {tuple(x.flatten().tolist()) for x in problem.data.x[list(problem.data.ids())]}
-    assert all(tuple(x.flatten().tolist()) in real for x in s.x)
-    assert [g["name"] for g in s.param_groups()] == ["labels"]
-    assert s.train_steps is None
-    soft = s.batch().y.detach()
-    assert (soft - 1 / 3).abs().max() > 0.1
-    assert torch.allclose(soft.sum(1), torch.ones(6))
-    losses = [r["loss"] for r in work.history]
-    assert sum(losses[-5:]) < sum(losses[:5])

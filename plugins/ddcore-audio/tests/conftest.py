@@ -1,6 +1,13 @@
-"""The tests' own folder is importable, for `toy`."""
+"""The tests' own folder is importable, for `toy`; and a cache of a test's own."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))

@@ -1,13 +1,18 @@
-"""A small problem of tones: three classes of pitch, 16 frames, and networks that are small."""
+"""A small problem of tones: three classes of pitch, 16 frames, and networks that are small; and files of tones."""
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
+import soundfile
 import torch
 from ddcore_audio.frontend import Frontend
 from ddcore_audio.problems import audio_problem
 
 RATE, SAMPLES = 4000, 4000
+HERE = {"sample_rate": 8000, "bands": 16, "window": 320, "hop": 160, "depth": 2, "width": 8}
 
 
 def frontend(kind="log-mel", **more):
@@ -57,3 +62,28 @@ def problem(kind="log-mel", *, waveforms=False, n=20, **more):
         depth=2,
         width=8,
     )
+
+
+def tone(hertz=440.0, seconds=0.5, rate=8000):
+    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+def write(path: Path, wave=None, rate=8000, **how):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone() if wave is None else wave, rate, **how)
+    return path
+
+
+def two_classes(root: Path, n=10):
+    for c, hertz in (("high", 1000), ("low", 300)):
+        for i in range(n):
+            write(root / c / f"{i:02}.wav", tone(hertz + i))
+    return root
+
+
+def table(path: Path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as f:
+        writer = csv.DictWriter(f, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,8 +1,9 @@
-"""What the tests share."""
+"""What the tests share; their own folder is importable, for `layouts`."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import networkx as nx
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from ddcore_graph.graph_problems import graph_problem
 from ddcore_graph.readers.ogb import Molecules
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
