@@ -14,7 +14,7 @@ from ddcore.distillation import resolve_method
 from ddcore.errors import NotSupported
 from ddcore.inner import unroll
 from ddcore.methods.meta_learning import DDOptions
-from ddcore.methods.optimisers import clipped
+from ddcore.methods.optimisers import clipped, directed
 from ddcore.methods.plan import Work
 from ddcore.parametrizations import Selected
 from ddcore.seeds import stream
@@ -135,6 +135,30 @@ def test_a_gradient_that_jumps_is_shortened():
     again = clipped(partial(torch.optim.SGD, lr=1.0), 2.0)([{"name": "rows", "params": [p]}])
     again.load_state_dict(copy.deepcopy(opt.state_dict()))
     assert again.param_groups[0]["norm"] == opt.param_groups[0]["norm"] > 0
+
+
+def test_directed_updates_do_not_depend_on_how_long_gradients_are():
+    target = torch.tensor([1.0, -2.0, 3.0])
+
+    def end(sizes):
+        p, q = (torch.nn.Parameter(torch.zeros(n)) for n in (3, 1))
+        groups = [{"name": "rows", "params": [p]}, {"name": "labels", "params": [q]}]
+        opt = directed(partial(torch.optim.Adam, lr=0.1))(groups)
+        for size in sizes:
+            opt.zero_grad()
+            (size * ((p - target).square().sum() + 100 * (q - 1).square().sum())).backward()
+            opt.step()
+        return torch.cat([p, q]).detach()
+
+    assert torch.allclose(end([1.0] * 60), end([1000.0, *[0.01, 7.0] * 29, 1.0]), atol=1e-5)
+    plain = torch.nn.Parameter(torch.zeros(3))
+    opt = directed(partial(torch.optim.SGD, lr=1.0))([{"name": "rows", "params": [plain]}])
+    plain.grad = torch.zeros(3)
+    opt.step()
+    assert not plain.any()
+    plain.grad = torch.tensor([3.0, 0.0, 4.0])
+    opt.step()
+    assert torch.allclose(plain.detach(), torch.tensor([-0.6, 0.0, -0.8]))
 
 
 def test_ld_moves_labels_and_leaves_rows_untouched():
