@@ -1,4 +1,4 @@
-"""What the tests share: caches of their own, one thread, for the tensors are small, a problem with a set, and what sweeps do."""
+"""What the tests share: caches of their own, one thread (tensors are small), a problem with a set, and what sweeps do."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -36,7 +36,7 @@ def test_the_split_that_is_scored():
         assert score(p, net, split) == {"accuracy": pytest.approx(hits)}
 
 
-def test_a_split_that_is_not_there(pair):
+def test_a_split_that_is_not_there():
     for split in ("validation", "val"):
         p, s = toys.case("graph", start=True)
         with pytest.raises(DataError, match=f"graph/toy has no rows in the split '{split}'.*test, train"):

@@ -20,10 +20,7 @@ from ddcore.objectives.meta import BackpropThroughTraining
 from ddcore.problem import Output
 from ddcore.rows import RowData, Rows, RowSynthetic
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def run(problem, method, **options):

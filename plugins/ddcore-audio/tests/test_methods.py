@@ -35,9 +35,7 @@ SHORT = {
 NEEDS = {"audio/ddfad": {"kind": "mfcc"}}
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize("method", list(SHORT))

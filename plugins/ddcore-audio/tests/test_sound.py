@@ -26,9 +26,7 @@ SHORT = Recipe("short@1", epochs=5, size=None)
 IDC = {"steps": 3, "n_real": 4, "inner": 0}
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -9,5 +9,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
-def _own_cache(tmp_path_factory, monkeypatch):
+def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("DDCORE_CACHE", str(tmp_path_factory.mktemp("cache")))

@@ -11,7 +11,7 @@ from ddcore_image.data import MappedImages, image_data
 
 from ddcore.rows import RowData
 
-pytestmark = pytest.mark.usefixtures("_own_cache")
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize("zca", [False, True])

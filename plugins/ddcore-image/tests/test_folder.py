@@ -12,7 +12,7 @@ from PIL import Image
 
 from ddcore.errors import DataError
 
-pytestmark = pytest.mark.usefixtures("_own_cache")
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_a_folder_per_class_is_split_80_10_10_and_the_split_is_kept(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ddcore.errors import DataError, OptionError
 
-pytestmark = pytest.mark.usefixtures("_own_cache")
+pytestmark = pytest.mark.usefixtures("cache")
 needs_datasets = pytest.mark.skipif(not importlib.util.find_spec("datasets"), reason="needs datasets: the extra [hf]")
 
 

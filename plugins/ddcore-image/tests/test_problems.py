@@ -19,7 +19,7 @@ from ddcore.errors import OptionError
 from ddcore.plugins import Plugins
 from ddcore.recipes import MATCHING
 
-pytestmark = pytest.mark.usefixtures("_own_cache")
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

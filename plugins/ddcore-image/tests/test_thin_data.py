@@ -14,9 +14,7 @@ from ddcore.evaluation import score, train
 STEPS = {"dm": 3, "dc": 3, "dsa": 3, "random": None, "herding": None, "k-center": None, "k-means": None}
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DDCORE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def folder(root, classes):
