@@ -146,9 +146,10 @@ def _plan(problem: Problem[Any], counts: Mapping[int, int], options: GradMMOptio
 
 def _quick(problem: Problem[Any], counts: Mapping[int, int]) -> Mapping[str, Any]:
     """Fewer rounds with larger updates, from real texts; a weaker pull, since the table's vectors are of unit scale, and fewer
-    words to choose from, since a corpus has a tenth of a checkpoint's. Ten texts for each, since many lose their class."""
+    words to choose from, since a corpus has a tenth of a checkpoint's. Many texts lose their class: ten are made for each, fewer
+    where these are more than a hundred."""
     short = {"outer": 24, "inner": 15, "n_real": 64, "before": 60, "lm_steps": 250}
-    chosen = {"overgenerate": 10, "surest": 0.25}
+    chosen = {"overgenerate": min(max(100 // sum(counts.values()), 2), 10), "surest": 0.25}
     return {**short, **chosen, "lr": 0.05, "rho": 0.002, "top_k": 5, "start": "real"}
 
 
