@@ -14,13 +14,14 @@ from ddcore.problem import Subset
 from ddcore.rows import RowData, RowSynthetic
 
 
-def test_random_rows_are_as_many_as_the_set_is_stored_as(pair, monkeypatch):
+@pytest.mark.parametrize(("seeds", "baselines"), [(2, []), (1, ["herding"])])
+def test_baselines_are_as_many_rows_as_the_set_is_stored_as(pair, monkeypatch, seeds, baselines):
     p, s = pair
     packed = type("Packed", (type(s),), {"stored_counts": property(lambda self: dict.fromkeys(self.counts, 1))})
     s.__class__ = packed
     drawn = []
     monkeypatch.setattr(evaluation, "_train_and_score", lambda p, s, *_: drawn.append(s) or {"accuracy": 0.5})
-    evaluate(s, p, seeds=2)
+    evaluate(s, p, seeds=seeds, baselines=baselines)
     assert [list(d.counts.values()) for d in drawn if isinstance(d, Selected)] == [[1] * len(s.counts)] * 2
 
 
@@ -62,16 +63,6 @@ def test_rows_of_other_selections_stand_beside_the_random_ones(pair):
     assert report.score(of="baselines").method == "random"
     assert [b["method"] for b in report.to_json()["baselines"]] == [n for n in names for _ in range(2)]
     assert all(text in str(report) for text in ("k-means", "above herding", "above random rows"))
-
-
-def test_a_packed_set_s_other_selections_are_as_many_as_it_is_stored_as(pair, monkeypatch):
-    p, s = pair
-    packed = type("Packed", (type(s),), {"stored_counts": property(lambda self: dict.fromkeys(self.counts, 1))})
-    s.__class__ = packed
-    drawn = []
-    monkeypatch.setattr(evaluation, "_train_and_score", lambda p, s, *_: drawn.append(s) or {"accuracy": 0.5})
-    evaluate(s, p, seeds=1, baselines=["herding"])
-    assert [list(d.counts.values()) for d in drawn if isinstance(d, Selected)] == [[1] * len(s.counts)] * 2
 
 
 def test_baselines_are_selection_methods(pair):

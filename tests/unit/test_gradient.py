@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 import toys
+from gradients import Small, start
 from torch import nn
 
 from ddcore.distillation import resolve_method
@@ -70,24 +71,6 @@ REFERENCE = {
     "mse": lambda have, want: sum((u - v) ** 2 for u, v in entries(have, want)),
     "l1": lambda have, want: sum((u - v).abs() for u, v in entries(have, want)),
 }
-
-
-class Small(nn.Module):
-    """Few enough parameters for loops over every entry; weights of two and of four dimensions, biases."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv, self.head = nn.Conv2d(1, 2, 3), nn.Linear(2 * 9, 3)
-
-    def forward(self, b):
-        z = torch.tanh(nn.functional.avg_pool2d(self.conv(b.x), 2)).flatten(1)
-        return Output(self.head(z), z)
-
-
-def start(rows=2, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    x = torch.randn(3 * rows, 1, 8, 8, generator=g, dtype=torch.float64)
-    return RowSynthetic(dict.fromkeys(range(3), rows), x)
 
 
 def reference(drawn, x, objective, steps, lr=0.5):
