@@ -61,7 +61,7 @@ class GumbelUsers(Synthetic[Interactions]):
         x = min( \sum_{g=1}^{\gamma} softmax((logits + Gumbel_g) / \tau), 1 )
 
     In expectation and for small \tau a sum of \gamma items drawn from softmax(logits). With fewer `draws` than \gamma their
-    sum is scaled up: the same expectation before the minimum.
+    sum is scaled up: the same expectation before the minimum. `history` is \gamma, one for all or each user's own (n,).
     """
 
     parametrization = "recommender/gumbel-users"
@@ -71,7 +71,7 @@ class GumbelUsers(Synthetic[Interactions]):
         counts: Mapping[int, int],
         logits: Tensor,  # (n, I)
         *,
-        history: float = 200,  # gamma
+        history: float | Tensor = 200,  # gamma
         temperature: float = 10.0,
         draws: int | None = None,
         step_size: float = 0.01,
@@ -82,14 +82,16 @@ class GumbelUsers(Synthetic[Interactions]):
         self.score: Tensor
         self.register_buffer("best", logits.detach().clone())  # the logits that scored best on val
         self.register_buffer("score", torch.tensor(-math.inf))  # () what they scored
-        self.history, self.temperature = history, temperature
-        self.draws = round(history) if draws is None else draws
+        self.history: Tensor
+        self.register_buffer("history", torch.as_tensor(history, dtype=logits.dtype).broadcast_to(len(logits)).clone())
+        self.temperature = temperature
+        self.draws = round(float(self.history.mean())) if draws is None else draws
 
     def take(self, ids: Sequence[int], rng: Random | None = None) -> Interactions:
         rng = rng or Random(0)
         seeds = [rng.getrandbits(63) for _ in range(self.draws)]
         total = relaxed_draws(self.logits[list(ids)], self.temperature, seeds)
-        return Interactions((total * (self.history / self.draws)).clamp(max=1))
+        return Interactions((total * (self.history[list(ids)] / self.draws)[:, None]).clamp(max=1))
 
     def remember(self, score: float) -> bool:
         """Whether the logits as they are now score better than the best, which they then are; without a score (NaN) always."""
@@ -105,13 +107,12 @@ class GumbelUsers(Synthetic[Interactions]):
         self.logits.copy_(self.best)
 
     def stored(self) -> dict[str, Tensor]:
-        return {"logits": self.logits.detach()}
+        return {"logits": self.logits.detach(), "history": self.history}
 
     def config(self) -> dict[str, Any]:
-        own = {"history": self.history, "temperature": self.temperature, "draws": self.draws}
-        return {**super().config(), **own}
+        return {**super().config(), "temperature": self.temperature, "draws": self.draws}
 
     @classmethod
     def restore(cls, problem: Problem[Interactions], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        own = {name: config[name] for name in ("history", "temperature", "draws")}
-        return cls(dict(config["counts"]), tensors["logits"], **own)
+        own = {name: config[name] for name in ("temperature", "draws")}
+        return cls(dict(config["counts"]), tensors["logits"], history=tensors["history"], **own)

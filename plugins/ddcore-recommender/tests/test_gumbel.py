@@ -21,6 +21,7 @@ from ddcore.evaluation import score, train
 from ddcore.kernels import FullyConnected
 from ddcore.loop import Run
 from ddcore.parametrizations.base import Selected
+from ddcore.seeds import generator
 
 COLD = {"history": 6.0, "draws": 3, "temperature": 1.0}
 LOGITS = torch.tensor([[0.0, 1.0, 2.0, -1.0], [3.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
@@ -65,8 +66,9 @@ def test_weights_are_at_most_one_and_fewer_draws_have_the_same_expectation():
     assert torch.allclose(a[free], b[free], atol=0.03)
 
 
-def test_the_objective_in_batches_is_the_loss_of_the_paper(small):
-    """Against one plain graph in float64, gradient included."""
+@pytest.mark.parametrize("masked", [0.0, 0.4])
+def test_the_objective_in_batches_is_the_loss_of_the_paper(small, masked):
+    """Against one plain graph in float64, gradient included; where something is masked, that alone is asked for."""
     data = small.data
     start = Selected.random(data, {0: 6}, random.Random(0)).batch().x
     users = GumbelUsers({0: 6}, start, history=10, draws=3, temperature=2.0).double()
@@ -78,7 +80,7 @@ def test_the_objective_in_batches_is_the_loss_of_the_paper(small):
         def take(self, ids, rng=None):
             return Interactions(data.take(ids).x.double())
 
-    objective = Reconstruction(ridges=(0.3,), sparsity=0.2, user_batch=7, val_every=10**9)
+    objective = Reconstruction(ridges=(0.3,), sparsity=0.2, masked=masked, user_batch=7, val_every=10**9)
     run = Run(3, steps=10)
     run.step = 1
     updates = objective.losses(replace(small, data=Doubled()), users, run)
@@ -92,15 +94,20 @@ def test_the_objective_in_batches_is_the_loss_of_the_paper(small):
     x = data.take(data.ids()).x.double()
     k_ss = k(s, s)
     reg = 0.3 * k_ss.trace() / 6
-    scores = k(x, s) @ torch.linalg.inv(k_ss + reg * torch.eye(6).double()) @ s
-    expected = -(x * scores.log_softmax(1)).sum(1).mean() + 0.2 * s.sum(1).mean() / x.sum(1).mean()
+    seen = asked = x
+    if masked:
+        hidden = torch.cat([torch.rand(part.shape, generator=generator(again.rng)) < masked for part in x.split(7)])
+        seen, asked = x * ~hidden, x * hidden
+    scores = k(seen, s) @ torch.linalg.inv(k_ss + reg * torch.eye(6).double()) @ s
+    expected = -(asked * scores.log_softmax(1)).sum(1).mean() + 0.2 * s.sum(1).mean() / x.sum(1).mean()
     expected.backward()
     assert float(loss) == pytest.approx(float(expected.detach()))
     assert torch.allclose(found, users.logits.grad, rtol=1e-5, atol=1e-10)
 
 
-def test_distilled_users_beat_random_ones(small):
-    artifact = ddcore.distill(small, DISTILL_CF, ipc=3, options={"steps": 40, "val_every": 10, **COLD})
+@pytest.mark.parametrize("start", ["users", "clusters"])
+def test_distilled_users_beat_random_ones(small, start):
+    artifact = ddcore.distill(small, DISTILL_CF, ipc=3, options={"steps": 40, "val_every": 10, "start": start, **COLD})
     net = train(small, artifact.synthetic(small), small.recipe, 0, "infinite-ae")
     rows = [Selected.random(small.data, {0: 3}, random.Random(s)) for s in range(3)]
     others = [score(small, train(small, r, small.recipe, 0, "infinite-ae"))["nDCG@5"] for r in rows]
@@ -126,7 +133,9 @@ def test_the_users_after_the_last_update_are_judged_too(small, monkeypatch, scor
         return {"rises": len(judged), "falls": -len(judged), "is not known": math.nan}[score], ridges[0]
 
     monkeypatch.setattr(reconstruction, "on_val", on_val)
-    made = ddcore.distill(small, DISTILL_CF, ipc=2, options={"steps": 3, "val_every": 2, "lr": 1.0, **COLD})
+    made = ddcore.distill(
+        small, DISTILL_CF, ipc=2, options={"steps": 3, "val_every": 2, "lr": 1.0, "start": "users", **COLD}
+    )
     assert len(judged) == 3, "before the first update, after two, after the last"
     assert not torch.equal(judged[1], judged[2])
     kept = GumbelUsers({0: 2}, judged[0 if score == "falls" else 2], history=6.0, temperature=1.0)
@@ -140,5 +149,15 @@ def test_a_history_of_all_items_or_none_is_an_error(small):
         ddcore.distill(small, DISTILL_CF, ipc=2, options={"history": 0.4})
 
 
-def test_the_quick_preset_fits_a_small_catalogue(small):
-    assert DISTILL_CF.resolve(small, {0: 2}, "quick").history == 6
+def test_without_a_history_fake_users_have_as_much_as_real_ones(small):
+    x = ddcore.distill(small, DISTILL_CF, ipc=4, options={"steps": 1, "lr": 1e-9, "start": "users"}).tensors["x"]
+    real = small.data.take(small.data.ids()).x
+    assert x.max() < 1, "nothing is cut off"
+    assert float(x.sum(1).mean()) == pytest.approx(float(real.sum(1).mean()), rel=1e-4)
+
+
+def test_each_user_hands_out_a_weight_of_its_own():
+    users = GumbelUsers({0: 2}, LOGITS, history=torch.tensor([0.5, 2.0]), draws=3, temperature=10.0)
+    assert torch.allclose(users.batch().x.sum(1), torch.tensor([0.5, 2.0]).double())
+    again = GumbelUsers.restore(None, users.config(), users.stored())
+    assert torch.equal(again.batch().x, users.batch().x)

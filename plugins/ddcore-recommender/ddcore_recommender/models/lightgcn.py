@@ -53,7 +53,7 @@ class LightGCN(PairwiseModel):
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
         u, i = self.spread()
-        return (u[user] * (i[chosen] - i[other])).sum(1)
+        return (F.embedding(user, u) * (F.embedding(chosen, i) - F.embedding(other, i))).sum(1)
 
     def finish(self) -> None:
         with torch.no_grad():

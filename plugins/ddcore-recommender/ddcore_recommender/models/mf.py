@@ -29,8 +29,9 @@ class MF(PairwiseModel):
         return [self.items, self.bias, self.users]
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
-        q = self.items[chosen] - self.items[other]
-        return (self.users[user] * q).sum(1) + self.bias[chosen] - self.bias[other]
+        q = F.embedding(chosen, self.items) - F.embedding(other, self.items)
+        b = self.bias.index_select(0, chosen) - self.bias.index_select(0, other)
+        return (F.embedding(user, self.users) * q).sum(1) + b
 
     def finish(self) -> None:
         del self.users

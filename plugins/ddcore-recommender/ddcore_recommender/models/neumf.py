@@ -53,9 +53,9 @@ class NeuMF(PairwiseModel):
 
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
         some, place = user.unique(return_inverse=True)
-        u = self.users(dense(self.rows[some.cpu().numpy()]).to(user.device))[place]
-        s = self.scores(u, self.product[torch.stack([chosen, other], 1)])  # (n, 2)
-        return s[:, 0] - s[:, 1] + self.bias[chosen] - self.bias[other]
+        u = F.embedding(place, self.users(dense(self.rows[some.cpu().numpy()]).to(user.device)))
+        s = self.scores(u, F.embedding(torch.stack([chosen, other], 1), self.product))  # (n, 2)
+        return s[:, 0] - s[:, 1] + self.bias.index_select(0, chosen) - self.bias.index_select(0, other)
 
     def finish(self) -> None:
         del self.rows

@@ -49,7 +49,8 @@ class PairwiseModel(nn.Module):
 
     @abstractmethod
     def leads(self, user: Tensor, chosen: Tensor, other: Tensor) -> Tensor:  # (n,) each -> (n,)
-        """How far the chosen items are ahead of the others."""
+        """How far the chosen items are ahead of the others. Rows are taken by `F.embedding` or `index_select`, whose gradients
+        several threads add up in the same order every time; those of x[ids] they do not."""
 
     def finish(self) -> None:
         """After the last update."""
