@@ -66,10 +66,15 @@ def paired(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Diff
 
 
 def unpaired(a: Mean, b: Mean, level: float = LEVEL) -> Difference:
-    """a - b of independent values (Welch 1947)."""
+    """a - b of independent values (Welch 1947). A single value has no spread of its own: it is taken for one of the other's kind
+    (Student's test, which is then Crawford and Howell's, 1998). Two single values do not tell."""
     mean = a.mean - b.mean
     if a.stderr is None or b.stderr is None:
-        return Difference(mean, None)
+        several = a if b.stderr is None else b
+        if several.stderr is None:
+            return Difference(mean, None)
+        n = len(several.values)
+        return Difference(mean, _around(mean, several.stderr * (n + 1) ** 0.5, n - 1, level))
     s, t = a.stderr**2, b.stderr**2
     if s + t == 0:
         return Difference(mean, (mean, mean))

@@ -55,9 +55,24 @@ def test_an_unpaired_difference_is_welchs():
     found = unpaired(Mean(a), Mean(b))
     theirs = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     assert found.interval == pytest.approx((theirs.low, theirs.high))
-    assert unpaired(Mean((1.0,)), Mean(a)) == Difference(1.0 - Mean(a).mean, None)
-    assert not unpaired(Mean((1.0,)), Mean(a)).distinguishable
     assert unpaired(Mean((1.0, 1.0)), Mean((0.5, 0.5))).distinguishable
+
+
+def test_a_single_value_has_the_spread_of_the_others():
+    a = values(5, 1.0, 0.3, seed=4)
+    for single in (0.2, 0.9, 2.5):
+        theirs = stats.ttest_ind([single], a, equal_var=True).confidence_interval(0.95)
+        assert unpaired(Mean((single,)), Mean(a)).interval == pytest.approx((theirs.low, theirs.high))
+        assert unpaired(Mean(a), Mean((single,))).interval == pytest.approx((-theirs.high, -theirs.low))
+    assert unpaired(Mean((1.0,)), Mean((0.5,))) == Difference(0.5, None)
+    assert not unpaired(Mean((1.0,)), Mean((0.5,))).distinguishable
+
+
+def test_a_single_value_of_the_others_kind_is_seldom_told_apart():
+    told = sum(
+        unpaired(Mean(values(1, seed=2 * s)), Mean(values(4, seed=2 * s + 1))).distinguishable for s in range(400)
+    )
+    assert 0.02 <= told / 400 <= 0.08
 
 
 def test_an_interval_holds_the_mean_as_often_as_it_says():
