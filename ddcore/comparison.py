@@ -372,8 +372,8 @@ def _rows(cells: Sequence[Cell], out: Path) -> list[Row]:
 
 
 def _beside(row: Row, rows: Sequence[Row]) -> Row:
-    """Where the row stands among those of its problem, budget, model and metric (`unpaired`, 95 %): `best`, whether it is the best or
-    cannot be told from it; `beside_random`: ahead, behind or not told apart, None of random rows themselves."""
+    """Where the row stands among those of its problem, budget, model and metric (`unpaired`, 95 %): `best`, if it is the best
+    or cannot be told from it; `beside_random`: ahead, behind or not told apart, None of random rows themselves."""
     same = ("problem", "ipc", "ratio", "model", "metric")
     rivals = [r for r in rows if "error" not in r and all(r.get(k) == row.get(k) for k in same)]
 
