@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,7 +98,8 @@ def distill(
 
 
 def _say(artifact: Artifact, out: Path) -> None:
-    picture, last = artifact.manifest["picture"], artifact.history[-1].get("loss") if artifact.history else None
+    losses = [r["loss"] for r in artifact.history if not math.isnan(r.get("loss", math.nan))]  # nan: no update was made
+    picture, last = artifact.manifest["picture"], losses[-1] if losses else None
     method = artifact.manifest["method"]
     what = f"{artifact.rows} rows, {artifact.bytes:,} bytes" + ("" if last is None else f", last loss {last:.4g}")
     click.echo(f"{artifact.manifest['problem']['name']} by {method['name']} ({method['preset']}): {what}")

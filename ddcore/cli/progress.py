@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -61,9 +62,10 @@ class Progress:
             click.echo(f"{self.what}: {time.perf_counter() - self.began:.1f} s", err=True)
 
     def step(self, run: Run) -> None:
-        """A callback for `ddcore.distill`: one more update, and its loss."""
+        """A callback for `ddcore.distill`: one more update, and its loss; `no update` where none was made."""
         loss = run.history[-1].get("loss") if run.history else None
-        self.count(self.what, run.step, run.steps, "" if loss is None else f"loss {loss:.4g}")
+        note = "" if loss is None else "no update" if math.isnan(loss) else f"loss {loss:.4g}"
+        self.count(self.what, run.step, run.steps, note)
 
     def count(self, what: str, done: float, total: int, note: str = "") -> None:
         """A callback for `ddcore.evaluate` and `ddcore.compare`; half a second after another of the same it is left out."""

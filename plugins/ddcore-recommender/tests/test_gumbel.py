@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from click.testing import CliRunner
 from ddcore_recommender import reconstruction
 from ddcore_recommender.gumbel import GumbelUsers, relaxed_draws
 from ddcore_recommender.methods.distill_cf import DISTILL_CF
@@ -16,6 +17,7 @@ from ddcore_recommender.users import Interactions
 from torch.autograd.graph import saved_tensors_hooks
 
 import ddcore
+from ddcore.cli import main
 from ddcore.errors import OptionError
 from ddcore.evaluation import score, train
 from ddcore.kernels import FullyConnected
@@ -113,7 +115,7 @@ def test_distilled_users_beat_random_ones(small, start):
     others = [score(small, train(small, r, small.recipe, 0, "infinite-ae"))["nDCG@5"] for r in rows]
     assert score(small, net)["nDCG@5"] > sum(others) / 3
     x = artifact.synthetic(small).batch().x
-    assert 0 <= float(x.min()) <= float(x.max()) <= 1
+    assert 0 <= x.min().item() <= x.max().item() <= 1
 
 
 def test_a_run_is_a_function_of_its_seed(small):
@@ -161,3 +163,17 @@ def test_each_user_hands_out_a_weight_of_its_own():
     assert torch.allclose(users.batch().x.sum(1), torch.tensor([0.5, 2.0]).double())
     again = GumbelUsers.restore(None, users.config(), users.stored())
     assert torch.equal(again.batch().x, users.batch().x)
+
+
+def test_the_command_says_the_last_loss_there_was(tastes, tmp_path):
+    """After `patience` updates without a better score there is no loss any more."""
+    t = tastes()
+    lines = [f"{t.users[u]},{t.items[i]}" for u, i in zip(t.user, t.item, strict=True)]
+    (tmp_path / "plays.csv").write_text("user_id,item_id\n" + "\n".join(lines) + "\n")
+    words = f"distill recommender/file --data {tmp_path}/plays.csv --method distill-cf --ipc 2 --out {tmp_path}/set"
+    words += " --set steps=9 --set val_every=1 --set patience=1 --set lr=1e-9"
+    made = CliRunner().invoke(main, words.split(), catch_exceptions=False)
+    losses = [record["loss"] for record in ddcore.open(tmp_path / "set").history]
+    assert math.isnan(losses[-1])
+    last = [loss for loss in losses if not math.isnan(loss)][-1]
+    assert f"last loss {last:.4g}\n" in made.output
