@@ -158,6 +158,21 @@ class RealChecks:
         better = learned > always if metric.higher_is_better else learned < always
         assert better, f"{metric.name} {learned:.4g} after training on real rows; the mean target has {always:.4g}"
 
+    def test_several_threads_train_the_same_network_twice(self, problem: Problem, rng: random.Random) -> None:
+        """Every model of the zoo, trained twice on the same rows, has the same weights. Gradients of `x[ids]`, for one, are added
+        up by several threads in an order of their own; those of `F.embedding` and `index_select` are not."""
+        data = problem.data
+        rows = Selected.random(data, {g: min(50, len(data.ids(g))) for g in data.groups}, rng)
+        recipe = replace(problem.recipe, epochs=2, keep="last")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(4)
+        try:
+            for name in problem.models:
+                a, b = (train(problem, rows, recipe, 0, name).state_dict() for _ in range(2))
+                assert all(torch.equal(x, b[key]) for key, x in a.items()), f"{name} is another network every time"
+        finally:
+            torch.set_num_threads(threads)
+
     # ------------------------------------------------------------------------------------------------ augmentation
 
     @torch.no_grad()

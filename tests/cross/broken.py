@@ -393,6 +393,18 @@ class TestSeedless(Toy):
     changes = {"models": {"mlp": MLP, "seedless": Seedless}}
 
 
+class Restless(MLP):
+    """Trained by numbers that no seed moves, as threads that add up in any order do."""
+
+    def forward(self, batch: Rows) -> Output:
+        shaken = 1 + 1e-6 * random.SystemRandom().random() if self.training else 1.0
+        return super().forward(Rows(batch.x * shaken, batch.y))
+
+
+class TestRestless(Toy):
+    changes = {"models": {"mlp": MLP, "restless": Restless}}
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # the entry module, and expected failures
 

@@ -33,6 +33,7 @@ CAUGHT = {
     "TestTwoTables": "test_models_agree_about_the_input_space",
     "TestTwoWidths": "test_models_agree_about_the_input_space",
     "TestSeedless": "test_same_seed_same_model",
+    "TestRestless": "test_several_threads_train_the_same_network_twice",
     "TestHeavyEntry": "test_the_entry_module_imports_nothing_heavy",
     "TestUnnamedEntry": "test_the_entry_module_imports_nothing_heavy",
     "TestTypoEntry": "test_every_entry_loads",
@@ -91,6 +92,7 @@ def test_a_failure_says_what_is_wrong(outcomes: dict[tuple[str, str], tuple[str,
     assert "reaches ['x']: `take` must not detach" in said["TestDetached"]
     assert "the same to ['reader'] and not to ['other']" in said["TestTwoTables"]
     assert "narrow cannot read the batch" in said["TestTwoWidths"]
+    assert "restless is another network every time" in said["TestRestless"]
     assert "unharmed changes nothing" in said["TestNoCorruption"]
     assert "fewer changes the number of rows" in said["TestFewerRows"]
     assert "relabelled changes the targets" in said["TestRelabelled"]

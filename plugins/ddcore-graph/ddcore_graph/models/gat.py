@@ -51,12 +51,12 @@ class Attention(nn.Module):
         i, j = torch.cat([edges[1], loops]), torch.cat([edges[0], loops])  # target, source
         weights = None if batch.edges is None else batch.weights
         _, w = normalised(edges, weights, n, "sum", z.dtype)
-        e = F.leaky_relu(target[i] + source[j], 0.2)  # (E, heads)
+        e = F.leaky_relu(F.embedding(i, target) + F.embedding(j, source), 0.2)  # (E, heads)
         top = e.detach().new_full((n, self.heads), -torch.inf)
         top = top.scatter_reduce(0, i[:, None].expand_as(e), e.detach(), "amax")
         p = torch.cat([w, w.new_ones(n)])[:, None] * (e - top[i]).exp()
-        share = p / incoming(p, i, n)[i]
-        return incoming(share[..., None] * z[j], i, n)
+        share = p / F.embedding(i, incoming(p, i, n))
+        return incoming(share[..., None] * F.embedding(j, z.flatten(1)).view(-1, *z.shape[1:]), i, n)
 
 
 class GAT(nn.Module):

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddcore.labels import Labels
@@ -55,7 +56,7 @@ class PairMLP(nn.Module):
     def along(self, x: Tensor, edges: Tensor) -> Tensor:  # (N, d), (2, E) -> (E,)
         """M of some pairs; BatchNorm is over these."""
         own, other = (x @ w.T for w in self.first.weight.chunk(2, 1))
-        pairs = self.after_first(own[edges[0]] + other[edges[1]])
+        pairs = self.after_first(F.embedding(edges[0], own) + F.embedding(edges[1], other))
         m: Tensor = self.last(self.after_second(self.second(pairs.relu())).relu())[:, 0]
         return m
 
