@@ -44,7 +44,7 @@ class Graph:
             return h if norm == "gcn" else torch.zeros_like(h)
         if self.weights is not None and self.weights.requires_grad:
             (source, target), w = normalised(self.edges, self.weights, len(self.x), norm)
-            return incoming(w[:, None] * h[source], target, len(self.x))
+            return incoming(w[:, None] * F.embedding(source, h), target, len(self.x))
         return self.matrix(norm) @ h
 
     def adjacency(self, norm: Norm) -> Tensor:  # (N, N)
@@ -117,9 +117,9 @@ def normalised(
     source, target = edges
     degree = incoming(w, target, n)
     if norm == "mean":
-        return edges, w * _power(degree, -1)[target]
+        return edges, w * _power(degree, -1).index_select(0, target)
     scale = _power(degree, -0.5)
-    return edges, scale[target] * w * scale[source]
+    return edges, scale.index_select(0, target) * w * scale.index_select(0, source)
 
 
 def normalised_dense(a: Tensor, norm: Norm) -> Tensor:  # (..., N, N)

@@ -235,3 +235,21 @@ def test_of_large_graphs_the_nodes_with_the_most_edges_are_kept():
     assert found[..., 0].tolist() == [[0, 1, 2], [4, 5, 0]]
     assert adj.sum().item() == 4 + 2
     assert mask.tolist() == [[True] * 3, [True, True, False]]
+
+
+@pytest.mark.parametrize("norm", ["gcn", "mean", "sum"])
+def test_gradients_of_many_edges_are_the_same_whatever_the_threads_do(norm):
+    g = torch.Generator().manual_seed(0)
+    edges, n, found = torch.randint(300, (2, 20_000), generator=g), 300, []
+    x, w = torch.randn(n, 16, generator=g), torch.rand(20_000, generator=g)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _ in range(3):
+            h, weights = x.clone().requires_grad_(), w.clone().requires_grad_()
+            graph = Graph(x, torch.arange(n), torch.zeros(n), None, edges, weights)
+            found.append(torch.autograd.grad(graph.propagate(h, norm).square().sum(), [h, weights]))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))

@@ -40,7 +40,7 @@ class LanguageModel(nn.Module):
 
     def logits(self, states: Tensor, y: Tensor) -> Tensor:  # (n, hidden), (n,) -> (n, V)
         """Of the next token."""
-        found: Tensor = self.out(self.drop(states)) @ self.table.T + self.bias[y]
+        found: Tensor = self.out(self.drop(states)) @ self.table.T + F.embedding(y, self.bias)
         return found
 
     def losses(self, ids: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # (n, t) bare texts, (n,)
@@ -48,7 +48,7 @@ class LanguageModel(nn.Module):
         n = len(ids)
         following = torch.cat([ids, ids.new_full((n, 1), self.end)], 1)
         counts = torch.cat([ids.new_ones((n, 1), dtype=torch.bool), ids != self.end], 1)  # up to the first end
-        e = torch.cat([self.classes(y).unsqueeze(1), self.table[ids]], 1)
+        e = torch.cat([self.classes(y).unsqueeze(1), F.embedding(ids, self.table)], 1)
         with torch.backends.cudnn.flags(enabled=False):
             states, _ = self.gru(self.drop(e))
         classes = y.unsqueeze(1).expand_as(counts)[counts]
